@@ -1,0 +1,1 @@
+"""A naming and configuration server that speaks the Nacos wire protocols."""
