@@ -1,0 +1,106 @@
+"""Fixtures for the tests with real client libraries: the server, and client programs that end with their test class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import Client, ClientKind
+from harness_server import NodeProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MISSING = pytest.StashKey[dict[str, str]]()
+Start = Callable[[], Client]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MISSING] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for what, why in config.stash[MISSING].items():
+        terminalreporter.section(f"NOT TESTED: {what}", sep="!", red=True, bold=True)
+        terminalreporter.line(why)
+
+
+def not_tested(config: pytest.Config, what: str, why: str) -> None:
+    """Skips, and says so at the end of the run where nobody overlooks it; in continuous integration it is a failure."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{what}: {why}")
+    config.stash[MISSING][what] = why
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of one server that all tests share."""
+    external = os.environ.get("NACOS_TEST_SERVER")
+    if external:
+        yield external
+        return
+    node = NodeProcess(tmp_path_factory.mktemp("node"))
+    try:
+        node.start()
+        yield node.address
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def own_node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NodeProcess]:
+    """A node of the test's own, to kill and restart."""
+    if os.environ.get("NACOS_TEST_SERVER"):
+        not_tested(request.config, "kill and restart", "NACOS_TEST_SERVER names a server that is not ours to kill")
+    node = NodeProcess(tmp_path / "node")
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+def command_of(kind: ClientKind, config: pytest.Config) -> list[str]:
+    """The built client program of this kind; skips loudly where its toolchain is missing."""
+    missing = kind.missing_tools()
+    if missing:
+        not_tested(config, f"client {kind.name}", f"not on PATH: {', '.join(missing)}")
+    return kind.build()
+
+
+@pytest.fixture(scope="class")
+def command(request: pytest.FixtureRequest) -> list[str]:
+    return command_of(request.cls.kind, request.config)
+
+
+@pytest.fixture(scope="class")
+def start(
+    request: pytest.FixtureRequest, command: list[str], server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Starts one more client of the class's kind at the shared server."""
+    clients: list[Client] = []
+
+    def start_one() -> Client:
+        clients.append(Client(request.cls.kind, command, server, tmp_path_factory.mktemp(request.cls.kind.name)))
+        clients[-1].wait_ready()
+        return clients[-1]
+
+    yield start_one
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="class")
+def alice(start: Start) -> Client:
+    """The one that registers and publishes."""
+    return start()
+
+
+@pytest.fixture(scope="class")
+def bob(start: Start) -> Client:
+    """The one that subscribes and listens."""
+    return start()

@@ -1,0 +1,236 @@
+"""What every client library is asked to do, written once: `class TestGo(Scenarios): kind = GO` asks one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from harness import Client, ClientError, ClientKind, instance, ports, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness_server import NodeProcess
+
+NO_MD5 = "0" * 32
+
+
+def md5(content: str) -> str:
+    return hashlib.md5(content.encode()).hexdigest()
+
+
+def eventually(check: Callable[[], bool], within_s: float, what: str) -> float:
+    """Seconds until `check` held; asked every 50 ms. An error of the client library counts as not yet."""
+    began = time.monotonic()
+    while True:
+        try:
+            if check():
+                return time.monotonic() - began
+            last = "it was not so"
+        except ClientError as error:
+            last = str(error)
+        if time.monotonic() - began > within_s:
+            raise AssertionError(f"{what}: not within {within_s} s; last: {last}")
+        time.sleep(0.05)
+
+
+@pytest.mark.sdk
+class Scenarios:
+    kind: ClassVar[ClientKind]
+
+    def needs(self, *operations: str) -> None:
+        """Skips with the declared reason where the library cannot do one of these."""
+        for operation in operations:
+            if operation in self.kind.lacks:
+                pytest.skip(f"{self.kind.name} cannot {operation}: {self.kind.lacks[operation]}")
+
+    # naming
+
+    def test_a_registered_instance_is_listed_as_it_was_given(self, alice: Client, bob: Client) -> None:
+        service = unique("listed")
+        given = instance(7001, weight=2.5, cluster="east_1", metadata={"zone": "a b", "key": "ü=&%"})
+        assert alice.register(service, given)
+        assert bob.instances(service) == [given]
+
+    def test_only_healthy_instances_are_selected(self, alice: Client, bob: Client) -> None:
+        self.needs("select_healthy")
+        service = unique("selected")
+        assert alice.register(service, instance(7001))
+        assert bob.register(service, instance(7002, healthy=False))
+        assert ports(bob.instances(service)) == [7001, 7002]
+        assert ports(bob.select_healthy(service)) == [7001]
+
+    def test_a_batch_is_registered_whole_and_replaced_whole(self, alice: Client, bob: Client) -> None:
+        self.needs("batch_register")
+        service = unique("batch")
+        batch = [instance(7001), instance(7002, healthy=False, weight=3.0), instance(7003, metadata={"k": "v"})]
+        assert alice.batch_register(service, batch)
+        assert sorted(bob.instances(service), key=lambda each: each["port"]) == batch
+        assert alice.batch_register(service, batch[:1])
+        assert bob.instances(service) == batch[:1]
+
+    def test_a_deregistered_instance_is_gone(self, alice: Client, bob: Client) -> None:
+        service = unique("deregistered")
+        assert alice.register(service, instance(7001))
+        assert bob.register(service, instance(7002))
+        assert alice.deregister(service, instance(7001))
+        assert ports(bob.instances(service)) == [7002]
+
+    def test_services_are_listed_by_group_and_page(self, alice: Client, bob: Client) -> None:
+        self.needs("services")
+        group = unique("group")
+        names = sorted(unique("service") for _ in range(3))
+        for name in names:
+            assert alice.register(name, instance(7001), group)
+        whole = bob.services(group)
+        assert (whole["count"], sorted(whole["names"])) == (3, names)
+        pages = [bob.services(group, page, 2) for page in (1, 2)]
+        assert [page["count"] for page in pages] == [3, 3]
+        assert sorted(name for page in pages for name in page["names"]) == names
+
+    def test_a_subscriber_hears_of_every_change(self, alice: Client, bob: Client) -> None:
+        service = unique("watched")
+        assert bob.register(service, instance(7000))
+        began = time.monotonic()
+        subscription = bob.subscribe(service)
+        subscription.hears([7000], began)
+        for _ in range(2):
+            began = time.monotonic()
+            assert alice.register(service, instance(7001))
+            subscription.hears([7000, 7001], began)
+            began = time.monotonic()
+            assert alice.deregister(service, instance(7001))
+            subscription.hears([7000], began)
+
+    def test_a_subscriber_hears_that_the_last_instance_is_gone(self, alice: Client, bob: Client) -> None:
+        self.needs("hears_empty")
+        service = unique("emptied")
+        began = time.monotonic()
+        assert alice.register(service, instance(7001))
+        subscription = bob.subscribe(service)
+        subscription.hears([7001], began)
+        began = time.monotonic()
+        assert alice.deregister(service, instance(7001))
+        subscription.hears([], began)
+
+    def test_the_instances_of_a_killed_client_vanish(self, start: Callable[[], Client], bob: Client) -> None:
+        service = unique("orphaned")
+        victim = start()
+        assert bob.register(service, instance(7000))
+        assert victim.register(service, instance(7001, metadata=dict(self.kind.victim_metadata)))
+        began = time.monotonic()
+        subscription = bob.subscribe(service)
+        subscription.hears([7000, 7001], began)
+        began = time.monotonic()
+        victim.kill()
+        subscription.hears([7000], began, self.kind.vanishes.seconds)
+        assert ports(bob.instances(service)) == [7000]
+
+    def test_a_persistent_instance_outlives_its_client(self, start: Callable[[], Client], bob: Client) -> None:
+        self.needs("persistent")
+        service = unique("persistent")
+        owner = start()
+        lasting = instance(7001, ephemeral=False)
+        assert owner.register(service, lasting)
+        eventually(lambda: ports(bob.instances(service)) == [7001], 2, "registered")
+        owner.kill()
+        time.sleep(1)
+        assert ports(bob.instances(service)) == [7001]
+        assert bob.deregister(service, lasting)
+        eventually(lambda: bob.instances(service) == [], 2, "deregistered")
+
+    # configuration
+
+    @pytest.mark.parametrize(
+        "content", ["a: 1\n", "grüße 你好 %41+&=\t☃", "x" * 100_000], ids=["plain", "unicode", "long"]
+    )
+    def test_what_was_published_is_what_others_get(self, alice: Client, bob: Client, content: str) -> None:
+        data_id = unique("published")
+        assert bob.get(data_id) is None
+        assert alice.publish(data_id, content)
+        assert bob.get(data_id) == content
+        assert alice.publish(data_id, content + "2")
+        assert bob.get(data_id) == content + "2"
+
+    def test_a_removed_configuration_is_gone(self, alice: Client, bob: Client) -> None:
+        data_id = unique("removed")
+        assert alice.publish(data_id, "content")
+        assert bob.get(data_id) == "content"
+        assert alice.remove(data_id)
+        assert bob.get(data_id) is None
+
+    def test_a_listener_hears_of_every_change(self, alice: Client, bob: Client) -> None:
+        known, new = unique("known"), unique("new")
+        assert alice.publish(known, "first")
+        of_known, of_new = bob.listen(known), bob.listen(new)
+        time.sleep(self.kind.listens_after.seconds)
+        for content in ("second", "third", "fourth"):
+            began = time.monotonic()
+            assert alice.publish(known, content)
+            of_known.hears(content, began)
+        began = time.monotonic()
+        assert alice.publish(new, "first")
+        of_new.hears("first", began)
+        if "hears_removal" not in self.kind.lacks:
+            began = time.monotonic()
+            assert alice.remove(new)
+            of_new.hears(None, began)
+
+    def test_a_conditional_publish_compares(self, alice: Client, bob: Client) -> None:
+        self.needs("publish_cas")
+        data_id = unique("compared")
+        assert alice.publish(data_id, "first")
+        assert not succeeds(lambda: alice.publish_cas(data_id, "second", NO_MD5))
+        assert bob.get(data_id) == "first"
+        assert alice.publish_cas(data_id, "second", md5("first"))
+        assert bob.get(data_id) == "second"
+
+    # a server that dies
+
+    def test_clients_recover_from_a_killed_server(
+        self, command: list[str], own_node: NodeProcess, tmp_path: Path
+    ) -> None:
+        alice = Client(self.kind, command, own_node.address, tmp_path / "alice")
+        bob = Client(self.kind, command, own_node.address, tmp_path / "bob")
+        try:
+            alice.wait_ready()
+            bob.wait_ready()
+            self.recover(alice, bob, own_node)
+        finally:
+            alice.close()
+            bob.close()
+
+    def recover(self, alice: Client, bob: Client, node: NodeProcess) -> None:
+        service, kept, changed = unique("service"), unique("kept"), unique("changed")
+        assert alice.register(service, instance(7001))
+        assert alice.publish(kept, "kept")
+        assert alice.publish(changed, "before")
+        began = time.monotonic()
+        subscription = bob.subscribe(service)
+        subscription.hears([7001], began)
+        listener = bob.listen(changed)
+        time.sleep(self.kind.listens_after.seconds)
+
+        node.kill()
+        back = node.restart()
+
+        limit_s = self.kind.recovers.seconds
+        eventually(lambda: bob.get(kept) == "kept", limit_s, "configuration is intact")
+        assert alice.get(changed) == "before"
+        eventually(lambda: ports(bob.instances(service)) == [7001], limit_s, "the instance is registered again")
+        eventually(lambda: bool(alice.publish(changed, "after")), limit_s, "publishing works again")
+        listener.hears("after", back, limit_s)
+        eventually(lambda: bool(bob.register(service, instance(7002))), limit_s, "registering works again")
+        subscription.hears([7001, 7002], back, limit_s)
+
+
+def succeeds(operation: Callable[[], object]) -> bool:
+    """False when the library reports failure, whether by its answer or by an error."""
+    try:
+        return bool(operation())
+    except ClientError:
+        return False
