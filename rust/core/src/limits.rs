@@ -16,3 +16,13 @@ pub const OUTPUT_HIGH_WATER_BYTES: usize = 1024 * 1024;
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most client connections of one node.
 pub const CONNECTIONS_COUNT_MAX: usize = 100_000;
+/// Bytes of a following request that an HTTP/1.1 connection buffers beyond one request of the largest size.
+pub const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
+/// Input buffer that an idle HTTP/1.1 connection may keep.
+pub const INPUT_IDLE_BYTES_MAX: usize = 4 * 1024;
+/// Header slots that an idle HTTP/1.1 connection may keep.
+pub const HEADERS_IDLE_COUNT_MAX: usize = 16;
+/// Longest size line of one chunk, extension included.
+pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
+/// Most query and form parameters of one HTTP/1.1 request.
+pub const PARAMS_COUNT_MAX: usize = 1000;

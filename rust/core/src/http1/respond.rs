@@ -1,0 +1,80 @@
+//! Answers: status line, headers, length, body, each straight into the connection's one output buffer.
+
+use super::head::has_control;
+use super::{Http1, Refusal};
+
+impl Http1 {
+    /// Answers the present request and releases it. Content-Length and Connection are added; the body is left out
+    /// where HTTP forbids one (HEAD, 204, 304). Control characters in a header value become spaces, so that nothing a
+    /// client sent can add a header to its answer.
+    pub fn respond(&mut self, out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)], body: &[u8]) {
+        out.reserve(128 + body.len());
+        write_status_line(out, status);
+        for (name, value) in headers {
+            write_header(out, name, value);
+        }
+        self.write_rest(out, status, &[body]);
+    }
+
+    /// [`respond`](Self::respond) for prepared answers. `head` is the status line and any headers but Content-Length
+    /// and Connection, each line with its CR LF, without the blank line; `body` is written piece after piece.
+    pub fn respond_raw(&mut self, out: &mut Vec<u8>, head: &[u8], body: &[&[u8]]) {
+        out.extend_from_slice(head);
+        self.write_rest(out, status_of(head), body);
+    }
+
+    /// Answers with an error in plain text and closes after it: for what breaks the protocol, and for a caller whose
+    /// timer ran out (408) or who has no room (503).
+    pub fn refuse(&mut self, out: &mut Vec<u8>, refusal: Refusal) {
+        self.wants_close = true;
+        self.respond(out, refusal.status, &[("Content-Type", "text/plain;charset=UTF-8")], refusal.message.as_bytes());
+    }
+
+    fn write_rest(&mut self, out: &mut Vec<u8>, status: u16, body: &[&[u8]]) {
+        if self.wants_close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        } else if self.head.is_http10() {
+            out.extend_from_slice(b"Connection: keep-alive\r\n");
+        }
+        // RFC 9110 section 8.6: no Content-Length in 204; in 304 it would be that of a 200, which is not known here.
+        if matches!(status, 204 | 304) {
+            out.extend_from_slice(b"\r\n");
+        } else {
+            let len: usize = body.iter().map(|piece| piece.len()).sum();
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+            out.extend_from_slice(b"\r\n\r\n");
+            if !self.head.is_head_method() {
+                body.iter().for_each(|piece| out.extend_from_slice(piece));
+            }
+        }
+        self.release();
+    }
+}
+
+/// The three digits of a prepared status line "HTTP/1.1 200 OK".
+fn status_of(head: &[u8]) -> u16 {
+    let digits = head.get(9..12).unwrap_or_default();
+    digits.iter().fold(0, |status, byte| status * 10 + u16::from(byte.wrapping_sub(b'0') % 10))
+}
+
+/// Writes "HTTP/1.1 200 OK" with its CR LF; also for preparing heads for [`Http1::respond_raw`].
+pub fn write_status_line(out: &mut Vec<u8>, status: u16) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    out.extend_from_slice(reason.unwrap_or("Unknown").as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_header(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    if has_control(value.as_bytes()) {
+        out.extend(value.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+    } else {
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
