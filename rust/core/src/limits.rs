@@ -26,3 +26,11 @@ pub const HEADERS_IDLE_COUNT_MAX: usize = 16;
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 /// Most query and form parameters of one HTTP/1.1 request.
 pub const PARAMS_COUNT_MAX: usize = 1000;
+/// Bytes that a client may send on one gRPC call before it must wait for a window update.
+pub const GRPC_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes that a client may send on one gRPC connection before it must wait for a window update.
+pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Longest header list of one gRPC call.
+pub const GRPC_HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// Most calls that one client may reset before they are handled, and still be served.
+pub const GRPC_RESET_STREAMS_COUNT_MAX: usize = 64;

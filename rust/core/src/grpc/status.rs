@@ -1,0 +1,39 @@
+//! The outcome of a call, as its trailers carry it.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use std::borrow::Cow;
+
+/// A gRPC status: a code of the gRPC specification and, unless it is OK, what went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The value of `grpc-status`.
+    pub code: u8,
+    /// The text of `grpc-message`; the header is left out when empty.
+    pub message: Cow<'static, str>,
+}
+
+impl Status {
+    /// 0: success.
+    pub const OK: Status = Status::new(0, "");
+    /// 3: the message cannot be read.
+    pub const INVALID_ARGUMENT: u8 = 3;
+    /// 8: a message is larger than the limit, or too many calls.
+    pub const RESOURCE_EXHAUSTED: u8 = 8;
+    /// 12: unknown method or message encoding.
+    pub const UNIMPLEMENTED: u8 = 12;
+    /// 13: the peer broke the gRPC protocol.
+    pub const INTERNAL: u8 = 13;
+    /// 14: the server is going away; try another one.
+    pub const UNAVAILABLE: u8 = 14;
+
+    /// A status with a fixed text.
+    pub const fn new(code: u8, message: &'static str) -> Self {
+        Self { code, message: Cow::Borrowed(message) }
+    }
+
+    /// The text as `grpc-message` wants it: printable ASCII, everything else and `%` as %XX (gRPC over HTTP/2).
+    pub(super) fn encoded_message(&self) -> String {
+        const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+        utf8_percent_encode(&self.message, ESCAPED).to_string()
+    }
+}
