@@ -78,7 +78,9 @@ class ClientKind:
     build: Callable[[], list[str]]
     """Builds the client program, or finds it built, and returns its command line."""
     lacks: Mapping[str, str] = field(default_factory=dict)
-    """Operation → why this library cannot do it. `hears_empty`: told of a list that became empty."""
+    """Operation → why this library cannot do it. Operations are those of the table above and `persistent`;
+    `underscores` in a cluster's name; to be told of a list that became empty (`hears_empty`), of the first content of a
+    configuration that was absent (`hears_creation`), of a removed configuration (`hears_removal`)."""
     listens_after: Allowance = Allowance(0.5, "")
     """From the library's answer to `listen` to the moment when the server surely knows of the listener."""
     vanishes: Allowance = Allowance(3.0, "")

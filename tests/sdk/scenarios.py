@@ -52,7 +52,8 @@ class Scenarios:
 
     def test_a_registered_instance_is_listed_as_it_was_given(self, alice: Client, bob: Client) -> None:
         service = unique("listed")
-        given = instance(7001, weight=2.5, cluster="east_1", metadata={"zone": "a b", "key": "ü=&%"})
+        cluster = "east-1" if "underscores" in self.kind.lacks else "east_1"
+        given = instance(7001, weight=2.5, cluster=cluster, metadata={"zone": "a b", "key": "ü=&%"})
         assert alice.register(service, given)
         assert bob.instances(service) == [given]
 
@@ -174,7 +175,8 @@ class Scenarios:
             of_known.hears(content, began)
         began = time.monotonic()
         assert alice.publish(new, "first")
-        of_new.hears("first", began)
+        if "hears_creation" not in self.kind.lacks:
+            of_new.hears("first", began)
         if "hears_removal" not in self.kind.lacks:
             began = time.monotonic()
             assert alice.remove(new)
