@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import HERE, ClientKind, run
+from harness import HERE, Allowance, ClientKind, run
 from scenarios import Scenarios
 
 FOLDER = HERE / "rust"
@@ -23,4 +23,5 @@ class TestRust(Scenarios):
             "hears_creation": "it takes the first content that it sees for the one before the listener came",
             "hears_removal": "it logs that the content cannot be read and tells no listener",
         },
+        recovers=Allowance(70.0, "its configuration client says what it listens to again only once a minute"),
     )
