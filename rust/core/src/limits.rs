@@ -34,3 +34,18 @@ pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const GRPC_HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Most calls that one client may reset before they are handled, and still be served.
 pub const GRPC_RESET_STREAMS_COUNT_MAX: usize = 64;
+/// Milliseconds between the beats of a 1.x client that asks for nothing else (protocol/semantics.md section 1).
+pub const BEAT_INTERVAL_MS_DEFAULT: u64 = 5_000;
+/// Milliseconds without a beat after which an instance is unhealthy, unless its metadata says otherwise.
+pub const BEAT_TIMEOUT_MS_DEFAULT: u64 = 15_000;
+/// Milliseconds without a beat after which an instance is removed, unless its metadata says otherwise.
+pub const DELETE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
+/// Milliseconds after which an ip:port that publishes nothing any more is forgotten.
+pub const IDLE_PUBLISHER_MS: u64 = 180_000;
+/// Most late publications that one call of `expire` handles, so that the death of a whole network does not stall the
+/// loop that calls it: the rest follows in the next call.
+pub const EXPIRED_COUNT_MAX: usize = 4_096;
+/// Milliseconds that a client may use an instance list before it asks again.
+pub const CACHE_MS: u64 = 10_000;
+/// Most rendered views (cluster filter, healthy only) kept per service; a further one replaces the oldest.
+pub const VIEWS_COUNT_MAX: usize = 4;

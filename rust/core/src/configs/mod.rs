@@ -1,1 +1,59 @@
-//! (being written)
+//! Configs: their content with its md5, and who listens to which of them.
+
+mod listeners;
+mod model;
+mod snapshot;
+mod store;
+
+pub use crate::registry::{KeyParts, SnapshotError};
+pub use model::{Config, Md5, StoredConfig};
+
+use crate::registry::links::Links;
+use crate::registry::{NameHash, ResourceKey};
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
+use listeners::Listener;
+use slab::Slab;
+use std::collections::BTreeMap;
+
+/// What names a config: namespace, group, data id.
+pub type ConfigKey = ResourceKey;
+
+/// What is known of one key: a config, or only that somebody listens for it to appear.
+#[derive(Debug)]
+struct Entry {
+    key: ConfigKey,
+    config: Option<StoredConfig>,
+}
+
+/// All configs of one node with their listeners.
+#[derive(Debug)]
+pub struct Configs {
+    entries: Slab<Entry>,
+    index: HashTable<u32>,
+    hash: NameHash,
+    /// The configs that exist, in key order.
+    order: BTreeMap<ConfigKey, u32>,
+    connections: Slab<u64>,
+    connection_index: HashMap<u64, u32, FixedState>,
+    /// Holder: connection; subject: entry.
+    listeners: Links<Listener>,
+}
+
+impl Configs {
+    /// `hash_key` is secret: it keeps clients from choosing keys that collide in the table.
+    pub fn new(hash_key: [u8; 16]) -> Self {
+        Self {
+            entries: Slab::new(),
+            index: HashTable::new(),
+            hash: NameHash::new(&hash_key),
+            order: BTreeMap::new(),
+            connections: Slab::new(),
+            connection_index: HashMap::default(),
+            listeners: Links::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,87 @@
-//! (being written)
+//! The registry: services, who publishes instances in them, and who is subscribed to them.
+//!
+//! Everything lives in memory and is found in O(1): publishers, services and subscribers have dense ids, and a
+//! publication or subscription is a link between two of them. What follows from a change (push, sync, expiry) is
+//! noted here and taken by the caller in batches. Time comes in as an argument; the registry asks for nothing.
+
+pub(crate) mod binary;
+mod deadlines;
+mod digest;
+mod error;
+mod heartbeat;
+pub mod json;
+mod key;
+pub(crate) mod links;
+mod metadata;
+mod model;
+mod publication;
+mod publishers;
+mod queries;
+mod render;
+mod select;
+mod services;
+mod snapshot;
+mod store;
+mod subscribers;
+
+pub use binary::{Content, SnapshotError};
+pub use error::RegistryError;
+pub use heartbeat::{Beat, Expired};
+pub(crate) use key::NameHash;
+pub use key::{KeyParts, ResourceKey};
+pub use metadata::{
+    BEAT_INTERVAL_KEY, BEAT_TIMEOUT_KEY, CLIENT_BEAT_KEY, DELETE_TIMEOUT_KEY, ID_GENERATOR_KEY, Metadata,
+};
+pub use model::{CLUSTER_DEFAULT, ClusterName, Instance, Publisher};
+pub use queries::Counts;
+pub use render::View;
+pub use snapshot::Restored;
+
+/// What names a service.
+pub type ServiceKey = ResourceKey;
+
+use deadlines::Deadlines;
+use digest::Digester;
+use links::Links;
+use publication::Publication;
+use publishers::Publishers;
+use services::Services;
+use subscribers::Subscribers;
+
+/// All services of one node with their instances and subscribers.
+#[derive(Debug)]
+pub struct Registry {
+    digester: Digester,
+    services: Services,
+    publishers: Publishers,
+    /// Holder: publisher; subject: service.
+    publications: Links<Publication>,
+    subscribers: Subscribers,
+    /// When the beat of an ephemeral address is late; owner: publication.
+    beats: Deadlines,
+    /// When an ephemeral address that publishes nothing is forgotten; owner: publisher.
+    idle: Deadlines,
+    sequence: u64,
+    instance_count: usize,
+}
+
+impl Registry {
+    /// `digest_key` is the cluster's: nodes compare digests, and nobody else may be able to compute them.
+    pub fn new(digest_key: [u8; 16]) -> Self {
+        let names = NameHash::new(&digest_key);
+        Self {
+            digester: Digester::new(&digest_key),
+            services: Services::new(names),
+            publishers: Publishers::new(names),
+            publications: Links::default(),
+            subscribers: Subscribers::default(),
+            beats: Deadlines::default(),
+            idle: Deadlines::default(),
+            sequence: 0,
+            instance_count: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Which connections listen to which keys.
+
+use super::{Configs, KeyParts, StoredConfig};
+use crate::registry::links::id;
+
+/// What one connection told of one key.
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// The namespace exactly as this listener wrote it: pushes must repeat it (protocol/grpc.md section 4).
+    tenant: Box<str>,
+    /// The md5 of what it holds, empty for nothing.
+    md5: Box<str>,
+}
+
+impl Configs {
+    /// Makes a connection a listener of a key, or renews what it told. True if what it holds (`md5`, empty for
+    /// nothing) is not what is stored.
+    pub fn listen(&mut self, connection: u64, key: KeyParts<'_>, tenant_as_sent: &str, md5: &str) -> bool {
+        let subject = self.find_or_insert(key);
+        let connections = &mut self.connections;
+        let holder = *self.connection_index.entry(connection).or_insert_with(|| id(connections.insert(connection)));
+        match self.listeners.find(holder, subject) {
+            Some(link) => self.listeners.value_mut(link).renew(tenant_as_sent, md5),
+            None => {
+                let listener = Listener { tenant: tenant_as_sent.into(), md5: md5.into() };
+                self.listeners.insert(holder, subject, listener);
+            }
+        }
+        md5 != self.entries[subject as usize].md5()
+    }
+
+    /// Ends a listener. False if there was none.
+    pub fn unlisten(&mut self, connection: u64, key: KeyParts<'_>) -> bool {
+        let Some(subject) = self.find(key) else { return false };
+        let Some(holder) = self.connection_index.get(&connection).copied() else { return false };
+        let Some(link) = self.listeners.find(holder, subject) else { return false };
+        self.listeners.remove(link);
+        self.remove_if_unused(subject);
+        self.remove_connection_if_unused(holder);
+        true
+    }
+
+    /// Ends all listeners of a connection and returns how many there were.
+    pub fn drop_listener(&mut self, connection: u64) -> usize {
+        let Some(holder) = self.connection_index.get(&connection).copied() else { return 0 };
+        let links = self.listeners.of_holder(holder).to_vec();
+        for link in &links {
+            let subject = self.listeners.remove(*link).subject;
+            self.remove_if_unused(subject);
+        }
+        self.remove_connection_if_unused(holder);
+        links.len()
+    }
+
+    /// Who listens to a key, each with the tenant as it wrote it, in an order that depends on the history only.
+    pub fn listeners(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
+        self.listeners_of(key).map(|(connection, listener)| (connection, &*listener.tenant))
+    }
+
+    /// Those of the listeners that last told of another content than what is stored: who must be notified.
+    pub fn outdated_listeners(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
+        let md5 = self.md5_of(key);
+        let outdated = self.listeners_of(key).filter(move |(_, listener)| *listener.md5 != *md5);
+        outdated.map(|(connection, listener)| (connection, &*listener.tenant))
+    }
+
+    /// How many pairs of a connection and a key.
+    pub fn listener_count(&self) -> usize {
+        self.listeners.len()
+    }
+
+    fn listeners_of(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &Listener)> {
+        let links = self.find(key).map_or(&[][..], |subject| self.listeners.of_subject(subject));
+        links.iter().map(|link| {
+            let link = self.listeners.get(*link);
+            (self.connections[link.holder as usize], &link.value)
+        })
+    }
+
+    fn remove_connection_if_unused(&mut self, holder: u32) {
+        if self.listeners.of_holder(holder).is_empty() {
+            let connection = self.connections.remove(holder as usize);
+            self.connection_index.remove(&connection);
+        }
+    }
+}
+
+impl Listener {
+    /// Clients ask again and again with what they told before: only what differs is copied.
+    fn renew(&mut self, tenant: &str, md5: &str) {
+        if *self.tenant != *tenant {
+            self.tenant = tenant.into();
+        }
+        if *self.md5 != *md5 {
+            self.md5 = md5.into();
+        }
+    }
+}
+
+impl super::Entry {
+    fn md5(&self) -> &str {
+        self.config.as_ref().map_or("", StoredConfig::md5)
+    }
+}

@@ -1,0 +1,214 @@
+//! What the config store promises, shown from outside.
+
+use super::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const KEY: (&str, &str, &str) = ("public", "DEFAULT_GROUP", "demo.yaml");
+
+fn configs() -> Configs {
+    Configs::new([7; 16])
+}
+
+fn config(content: &str) -> Config {
+    Config { content: Bytes::copy_from_slice(content.as_bytes()), ..Config::default() }
+}
+
+#[test]
+fn a_config_is_put_read_and_removed() {
+    let mut configs = configs();
+    assert_eq!((configs.md5_of(KEY), configs.get(KEY)), ("", None));
+    assert_eq!(configs.put(KEY, config("a: 1")), "270f9e65a80226eccd82c99cdd0dd2fb");
+    assert_eq!(configs.md5_of(KEY), "270f9e65a80226eccd82c99cdd0dd2fb");
+    assert_eq!(&configs.get(KEY).unwrap().content[..], b"a: 1");
+    assert_eq!(configs.len(), 1);
+    assert_eq!(configs.remove(KEY).unwrap().md5(), "270f9e65a80226eccd82c99cdd0dd2fb");
+    assert_eq!((configs.remove(KEY), configs.md5_of(KEY), configs.is_empty()), (None, "", true));
+}
+
+#[test]
+fn a_config_keeps_its_creation_time_while_it_exists() {
+    let mut configs = configs();
+    let at = |created_ms, modified_ms| Config { created_ms, modified_ms, ..config("x") };
+    let times = |configs: &Configs| configs.get(KEY).map(|c| (c.created_ms, c.modified_ms));
+    configs.put(KEY, at(1, 1));
+    configs.put(KEY, at(2, 2));
+    assert_eq!(times(&configs), Some((1, 2)));
+    configs.remove(KEY);
+    configs.put(KEY, at(3, 3));
+    assert_eq!(times(&configs), Some((3, 3)));
+}
+
+#[test]
+fn listening_compares_what_the_client_holds() {
+    let mut configs = configs();
+    assert!(!configs.listen(1, KEY, "", ""), "absent on both sides");
+    assert!(configs.listen(1, KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"), "removed meanwhile");
+    configs.put(KEY, config("a: 1"));
+    assert!(!configs.listen(1, KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"));
+    assert!(configs.listen(1, KEY, "", ""));
+}
+
+#[test]
+fn listeners_keep_their_tenant_as_they_wrote_it_and_survive_removal() {
+    let mut configs = configs();
+    configs.put(KEY, config("a: 1"));
+    configs.listen(1, KEY, "", "");
+    configs.listen(2, KEY, "public", "270f9e65a80226eccd82c99cdd0dd2fb");
+    configs.remove(KEY);
+    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(1, ""), (2, "public")]);
+    assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(2, "public")]);
+    configs.put(KEY, config("a: 1"));
+    assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(1, "")]);
+    configs.listen(1, KEY, "public", "");
+    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(1, "public"), (2, "public")]);
+}
+
+#[test]
+fn listeners_leave_one_by_one_or_with_their_connection() {
+    let mut configs = configs();
+    let other = ("public", "DEFAULT_GROUP", "other");
+    for connection in [1, 2] {
+        for key in [KEY, other] {
+            configs.listen(connection, key, "", "");
+        }
+    }
+    assert!(configs.unlisten(1, KEY));
+    assert!(!configs.unlisten(1, KEY));
+    assert!(!configs.unlisten(3, KEY));
+    assert_eq!(configs.drop_listener(2), 2);
+    assert_eq!(configs.drop_listener(2), 0);
+    assert_eq!(configs.listener_count(), 1);
+    assert!(configs.unlisten(1, other));
+    assert_eq!((configs.entries.len(), configs.connections.len()), (0, 0), "nothing is left behind");
+}
+
+#[test]
+fn configs_come_in_key_order() {
+    let mut configs = configs();
+    for key in [("b", "a", "a"), ("a", "b", "a"), ("a", "a", "b"), ("a", "a", "a")] {
+        configs.put(key, config("x"));
+    }
+    let names: Vec<_> = configs.iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(names, ["a@@a@@a", "a@@a@@b", "a@@b@@a", "b@@a@@a"]);
+}
+
+fn encoded(configs: &Configs) -> Vec<u8> {
+    let mut out = Vec::new();
+    configs.encode(&mut out);
+    out
+}
+
+fn filled() -> Configs {
+    let mut configs = configs();
+    let full = Config {
+        kind: "yaml".into(),
+        encrypted_data_key: "secret".into(),
+        app_name: "app".into(),
+        tags: Some("t1,t2".into()),
+        description: Some("".into()),
+        usage: Some("use".into()),
+        effect: None,
+        schema: Some("schema".into()),
+        create_user: Some("nacos".into()),
+        create_ip: Some("127.0.0.1".into()),
+        created_ms: 1,
+        modified_ms: u64::MAX,
+        ..config("ü: 1")
+    };
+    configs.put(KEY, full);
+    configs.put(("", "", ""), config(""));
+    configs
+}
+
+#[test]
+fn a_snapshot_brings_everything_back_and_replaces_what_was_there() {
+    let bytes = encoded(&filled());
+    let mut to = configs();
+    to.put(("public", "g", "stale"), config("x"));
+    to.put(KEY, Config { created_ms: 9, ..config("other") });
+    to.listen(1, KEY, "", "");
+    assert_eq!(to.restore(&bytes), Ok(2));
+    assert!(to.iter().eq(filled().iter()));
+    assert_eq!(encoded(&to), bytes);
+    assert_eq!(to.listeners(KEY).count(), 1);
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_and_changes_nothing() {
+    let bytes = encoded(&filled());
+    let mut to = filled();
+    let mut damaged: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
+    damaged.push([&bytes[..], b"x"].concat());
+    damaged.push([b"NPI\x01", &bytes[4..]].concat());
+    damaged.push([b"NCF\x01", &[255; 80][..]].concat());
+    for damage in damaged {
+        to.restore(&damage).unwrap_err();
+    }
+    assert_eq!(encoded(&to), bytes);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), headed in any::<bool>()) {
+        let bytes = if headed { [&b"NCF\x01"[..], &bytes].concat() } else { bytes };
+        let _ = configs().restore(&bytes);
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = encoded(&filled());
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let mut to = configs();
+        if to.restore(&bytes).is_ok() {
+            prop_assert_eq!(configs().restore(&encoded(&to)), Ok(to.len()));
+        }
+    }
+
+    #[test]
+    fn the_store_agrees_with_maps(
+        steps in prop::collection::vec((0u8..5, 0u64..3, "[ab]{1,2}", "[xy]{0,1}"), 0..100)
+    ) {
+        let mut configs = configs();
+        let mut contents: BTreeMap<String, String> = BTreeMap::new();
+        let mut listeners: BTreeMap<(u64, String), String> = BTreeMap::new();
+        let md5 = |text: &String| Md5::of(text.as_bytes()).as_str().to_owned();
+        for (step, connection, name, text) in steps {
+            let key = ("public", "g", name.as_str());
+            match step {
+                0 => {
+                    configs.put(key, config(&text));
+                    contents.insert(name.clone(), text);
+                }
+                1 => prop_assert_eq!(configs.remove(key).is_some(), contents.remove(&name).is_some()),
+                2 => {
+                    let held = md5(&text);
+                    let changed = contents.get(&name).map(md5).unwrap_or_default() != held;
+                    prop_assert_eq!(configs.listen(connection, key, &text, &held), changed);
+                    listeners.insert((connection, name.clone()), text);
+                }
+                3 => {
+                    let was = listeners.remove(&(connection, name.clone())).is_some();
+                    prop_assert_eq!(configs.unlisten(connection, key), was);
+                }
+                _ => {
+                    let before = listeners.len();
+                    listeners.retain(|(of, _), _| *of != connection);
+                    prop_assert_eq!(configs.drop_listener(connection), before - listeners.len());
+                }
+            }
+            let key = ("public", "g", name.as_str());
+            let mut found: Vec<_> = configs.listeners(key).collect();
+            found.sort_unstable();
+            let of_name = listeners.iter().filter(|((_, of), _)| *of == name);
+            prop_assert_eq!(found, of_name.map(|((c, _), t)| (*c, t.as_str())).collect::<Vec<_>>());
+            prop_assert_eq!(configs.md5_of(key), contents.get(&name).map(md5).unwrap_or_default());
+        }
+        let found: Vec<_> = configs.iter().map(|(key, c)| (key.name().to_owned(), c.content.to_vec())).collect();
+        let expected: Vec<_> = contents.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(configs.listener_count(), listeners.len());
+    }
+}

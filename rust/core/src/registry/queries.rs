@@ -1,0 +1,117 @@
+//! Answers from what the registry holds.
+
+use super::Registry;
+use super::key::KeyParts;
+use super::model::{Instance, Publisher};
+use super::publication::Publication;
+use super::render::{View, write_head, write_hosts, write_tail};
+use super::select::select;
+
+/// How much the registry holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Services that were published and not cleaned since.
+    pub services: usize,
+    /// Instances of all publications.
+    pub instances: usize,
+    /// Subscriptions: pairs of a connection and a service.
+    pub subscribers: usize,
+    /// Connections that published.
+    pub connection_publishers: usize,
+    /// Addresses that are kept alive by beats, the idle ones included.
+    pub address_publishers_ephemeral: usize,
+    /// Addresses with persistent instances.
+    pub address_publishers_persistent: usize,
+}
+
+impl Registry {
+    /// Appends the ServiceInfo of a service, with empty `hosts` if it is not known.
+    pub fn write_service_info(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) {
+        write_head(out, key, view);
+        let last_ref_time_ms = self.write_list(key, view, now_ms, out);
+        write_tail(out, last_ref_time_ms);
+    }
+
+    /// Appends the array of instances alone, as the v3 client API answers it.
+    pub fn write_instances(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) {
+        self.write_list(key, view, now_ms, out);
+    }
+
+    /// One page of the services published in a group, in order of their first registration, and how many there are
+    /// in all. A `page_no` below 1 acts as 1; a page past the end is empty.
+    pub fn list_services(&self, namespace: &str, group: &str, page_no: i64, page_size: usize) -> (usize, Vec<&str>) {
+        let pages_before = usize::try_from(page_no.max(1) - 1).unwrap_or(usize::MAX);
+        self.services.list(namespace, group, pages_before.saturating_mul(page_size), page_size)
+    }
+
+    /// Every instance of a service with its publisher, shown or not, the oldest publication first.
+    pub fn instances(&self, key: KeyParts<'_>) -> impl Iterator<Item = (&Publisher, &Instance)> {
+        let links = self.services.find(key).map_or(&[][..], |id| self.publications.of_subject(id));
+        let mut links: Vec<_> = links.iter().map(|link| self.publications.get(*link)).collect();
+        links.sort_unstable_by_key(|link| link.value.sequence);
+        links.into_iter().flat_map(|link| {
+            let publisher = &self.publishers.get(link.holder).publisher;
+            link.value.entries.as_slice().iter().map(move |entry| (publisher, &entry.instance))
+        })
+    }
+
+    /// Whether a service is ephemeral, none if nobody published it.
+    pub fn service_is_ephemeral(&self, key: KeyParts<'_>) -> Option<bool> {
+        self.services.get(self.services.find(key)?).ephemeral
+    }
+
+    /// The digest of a service's effective list: equal lists have equal digests, on every node of the cluster.
+    pub fn service_digest(&self, key: KeyParts<'_>) -> Option<u128> {
+        Some(self.services.get(self.services.find(key)?).digest.to_u128())
+    }
+
+    /// The digest of all that a publisher published.
+    pub fn publisher_digest(&self, publisher: &Publisher) -> Option<u128> {
+        let holder = self.publishers.find(publisher.borrowed())?;
+        Some(self.publishers.get(holder).digest.to_u128())
+    }
+
+    /// How often a publisher's record changed.
+    pub fn publisher_revision(&self, publisher: &Publisher) -> Option<u64> {
+        let holder = self.publishers.find(publisher.borrowed())?;
+        Some(self.publishers.get(holder).revision)
+    }
+
+    /// How much there is of everything.
+    pub fn counts(&self) -> Counts {
+        let [connections, ephemeral, persistent] = self.publishers.counts;
+        Counts {
+            services: self.services.published_count(),
+            instances: self.instance_count,
+            subscribers: self.subscribers.len(),
+            connection_publishers: connections,
+            address_publishers_ephemeral: ephemeral,
+            address_publishers_persistent: persistent,
+        }
+    }
+
+    /// Appends the `hosts` array and returns the answer's `lastRefTime`.
+    fn write_list(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) -> u64 {
+        let Some(id) = self.services.find(key) else {
+            out.extend_from_slice(b"[]");
+            return self.services.answer_unknown(now_ms);
+        };
+        let service = self.services.get_mut(id);
+        let last_ref_time_ms = service.answer(now_ms);
+        match service.views.find(view) {
+            Some(hosts) => out.extend_from_slice(hosts),
+            None => self.render_list(id, key, view, out),
+        }
+        last_ref_time_ms
+    }
+
+    /// Renders a view, keeps it until the list changes, and appends it.
+    fn render_list(&mut self, id: u32, key: KeyParts<'_>, view: &View<'_>, out: &mut Vec<u8>) {
+        let links = self.publications.of_subject(id);
+        let publications: Vec<&Publication> = links.iter().map(|link| &self.publications.get(*link).value).collect();
+        let entries = select(publications, view.clusters, view.healthy_only);
+        let start = out.len();
+        write_hosts(out, key, &entries);
+        self.services.get_mut(id).views.keep(view, &out[start..]);
+    }
+}

@@ -1,0 +1,214 @@
+//! The services that the registry knows: by key, by group in order of first registration, and which of them changed.
+
+use super::digest::Digest;
+use super::key::{KeyParts, NameHash, ResourceKey};
+use super::links::id;
+use super::render::Views;
+use hashbrown::HashTable;
+use slab::Slab;
+
+/// A change that nobody has taken yet.
+#[derive(Debug)]
+struct Pending {
+    /// The list's digest when changes were last taken.
+    digest_before: Digest,
+    /// Whether a client saw the list in between: then it must hear of a change back, too.
+    answered: bool,
+}
+
+/// One service; its publications and subscriptions are links to it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) key: ResourceKey,
+    pub(super) key_digest: Digest,
+    /// Whether it is ephemeral: fixed by the first publication, none while it is only subscribed to.
+    pub(super) ephemeral: Option<bool>,
+    /// The sum over the instances that subscribers are shown.
+    pub(super) digest: Digest,
+    pub(super) views: Views,
+    /// Wall time of the last change of its publications.
+    pub(super) changed_ms: u64,
+    stamp_ms: u64,
+    answered_ms: u64,
+    pending: Option<Pending>,
+}
+
+impl Service {
+    /// The `lastRefTime` of an answer given now. It never shrinks, and it grows across every change of the list,
+    /// because clients discard what is not newer than what they hold (protocol/grpc.md section 5).
+    pub(super) fn answer(&mut self, now_ms: u64) -> u64 {
+        self.answered_ms = now_ms.max(self.stamp_ms).max(self.answered_ms);
+        if let Some(pending) = &mut self.pending {
+            pending.answered = true;
+        }
+        self.answered_ms
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+}
+
+/// The published services of one group of one namespace.
+#[derive(Debug)]
+struct Group {
+    namespace: Box<str>,
+    group: Box<str>,
+    services: Vec<u32>,
+}
+
+/// All services.
+#[derive(Debug)]
+pub(super) struct Services {
+    services: Slab<Service>,
+    index: HashTable<u32>,
+    groups: HashTable<Group>,
+    hash: NameHash,
+    changed: Vec<u32>,
+    published_count: usize,
+    /// The newest `lastRefTime` told of any service that was not there.
+    unknown_answered_ms: u64,
+}
+
+impl Services {
+    pub(super) fn new(hash: NameHash) -> Self {
+        Self {
+            services: Slab::new(),
+            index: HashTable::new(),
+            groups: HashTable::new(),
+            hash,
+            changed: Vec::new(),
+            published_count: 0,
+            unknown_answered_ms: 0,
+        }
+    }
+
+    pub(super) fn find(&self, key: KeyParts<'_>) -> Option<u32> {
+        self.index.find(self.hash.of(key), |id| self.services[*id as usize].key.is(key)).copied()
+    }
+
+    pub(super) fn insert(&mut self, key: KeyParts<'_>, key_digest: Digest) -> u32 {
+        let service = Service {
+            key: ResourceKey::new(key),
+            key_digest,
+            ephemeral: None,
+            digest: Digest::default(),
+            views: Views::default(),
+            changed_ms: 0,
+            stamp_ms: 0,
+            // Its first change must be newer than whatever was said of it while it was not there.
+            answered_ms: self.unknown_answered_ms,
+            pending: None,
+        };
+        let inserted = id(self.services.insert(service));
+        let (services, hash) = (&self.services, self.hash);
+        self.index.insert_unique(hash.of(key), inserted, |id| hash.of(services[*id as usize].key.parts()));
+        inserted
+    }
+
+    /// Forgets a service that has neither publications nor subscriptions nor an untaken change.
+    pub(super) fn remove(&mut self, service: u32) {
+        let removed = self.services.remove(service as usize);
+        self.unknown_answered_ms = self.unknown_answered_ms.max(removed.answered_ms);
+        if let Ok(entry) = self.index.find_entry(self.hash.of(removed.key.parts()), |id| *id == service) {
+            entry.remove();
+        }
+    }
+
+    pub(super) fn get(&self, service: u32) -> &Service {
+        &self.services[service as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, service: u32) -> &mut Service {
+        &mut self.services[service as usize]
+    }
+
+    /// The `lastRefTime` of an answer about a service that is not there.
+    pub(super) fn answer_unknown(&mut self, now_ms: u64) -> u64 {
+        self.unknown_answered_ms = self.unknown_answered_ms.max(now_ms);
+        self.unknown_answered_ms
+    }
+
+    /// Fixes the kind of a service at its first publication and enters it in its group's list.
+    pub(super) fn enlist(&mut self, service: u32, ephemeral: bool) {
+        let entry = &mut self.services[service as usize];
+        if entry.ephemeral.replace(ephemeral).is_some() {
+            return;
+        }
+        self.published_count += 1;
+        let (namespace, group) = (entry.key.namespace(), entry.key.group());
+        let hash = self.hash;
+        let found = self.groups.find_mut(hash.of((namespace, group)), |of| of.is(namespace, group));
+        if let Some(of) = found {
+            of.services.push(service);
+            return;
+        }
+        let new = Group { namespace: namespace.into(), group: group.into(), services: vec![service] };
+        self.groups.insert_unique(hash.of((namespace, group)), new, |of| hash.of((&*of.namespace, &*of.group)));
+    }
+
+    /// Takes services off their lists: the next publication fixes their kind anew.
+    pub(super) fn delist(&mut self, services: &[u32]) {
+        for service in services {
+            self.published_count -= usize::from(self.get_mut(*service).ephemeral.take().is_some());
+        }
+        let services = &self.services;
+        self.groups.retain(|of| {
+            of.services.retain(|id| services[*id as usize].ephemeral.is_some());
+            !of.services.is_empty()
+        });
+    }
+
+    /// One page of a group's services, in order of first registration, and how many there are in all.
+    pub(super) fn list(&self, namespace: &str, group: &str, skip: usize, take: usize) -> (usize, Vec<&str>) {
+        let found = self.groups.find(self.hash.of((namespace, group)), |of| of.is(namespace, group));
+        let services = found.map_or(&[][..], |of| &of.services);
+        let page = services.iter().skip(skip).take(take);
+        (services.len(), page.map(|id| self.services[*id as usize].key.name()).collect())
+    }
+
+    /// Notes that a publication's part in the list of a service went from `before` to `after`.
+    pub(super) fn shift(&mut self, service: u32, before: Digest, after: Digest, now_ms: u64) {
+        if before == after {
+            return;
+        }
+        let changed = &mut self.services[service as usize];
+        if changed.pending.is_none() {
+            changed.pending = Some(Pending { digest_before: changed.digest, answered: false });
+            self.changed.push(service);
+        }
+        changed.digest = changed.digest - before + after;
+        changed.views.clear();
+        changed.stamp_ms = now_ms.max(changed.answered_ms + 1);
+    }
+
+    /// The services whose list is another than when this was last called, in order of first change. One that
+    /// changed back in between without a client seeing it is left out.
+    pub(super) fn take_changed(&mut self) -> Vec<ResourceKey> {
+        let mut keys = Vec::with_capacity(self.changed.len());
+        for id in std::mem::take(&mut self.changed) {
+            let service = &mut self.services[id as usize];
+            let pending = service.pending.take();
+            if pending.is_some_and(|pending| pending.answered || pending.digest_before != service.digest) {
+                keys.push(service.key.clone());
+            }
+        }
+        keys
+    }
+
+    /// How many services have been published (and not cleaned since).
+    pub(super) fn published_count(&self) -> usize {
+        self.published_count
+    }
+
+    /// Every service with its id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Service)> {
+        self.services.iter().map(|(index, service)| (id(index), service))
+    }
+}
+
+impl Group {
+    fn is(&self, namespace: &str, group: &str) -> bool {
+        (&*self.namespace, &*self.group) == (namespace, group)
+    }
+}

@@ -1,0 +1,190 @@
+//! Publishing, withdrawing, and the death of a publisher.
+
+use super::deadlines::{Deadline, NOWHERE};
+use super::digest::Digest;
+use super::key::KeyParts;
+use super::model::{Instance, Publisher, PublisherRef};
+use super::publication::{Entries, Publication};
+use super::{Registry, RegistryError, ResourceKey};
+use crate::limits::IDLE_PUBLISHER_MS;
+
+impl Registry {
+    /// Replaces what `publisher` has in a service by `instances`: one, a batch, or none (an empty publication, which
+    /// still keeps the service).
+    ///
+    /// # Errors
+    /// `KindConflict` if the service is of the other kind; nothing has changed then.
+    pub fn publish(
+        &mut self,
+        publisher: &Publisher,
+        key: KeyParts<'_>,
+        instances: Vec<Instance>,
+        now_ms: u64,
+    ) -> Result<(), RegistryError> {
+        let ephemeral = publisher.is_ephemeral();
+        let service = self.service_of_kind(key, ephemeral)?;
+        let holder = self.publishers.find_or_insert(publisher);
+        self.services.enlist(service, ephemeral);
+        self.wake(holder);
+        let link = self.find_or_insert_publication(holder, service);
+        let entries = Entries::new(instances, ephemeral, &mut self.digester);
+        let publication = self.publications.value_mut(link);
+        let before = publication.entries.shown();
+        self.instance_count += entries.as_slice().len();
+        self.instance_count -= publication.entries.as_slice().len();
+        publication.entries = entries;
+        self.settle(link, before, now_ms);
+        if matches!(publisher, Publisher::Address { ephemeral: true, .. }) {
+            self.schedule_beat(link, now_ms);
+        }
+        Ok(())
+    }
+
+    /// Removes what `publisher` has in a service; the instances are not compared. False if there was nothing.
+    pub fn withdraw(&mut self, publisher: &Publisher, key: KeyParts<'_>, now_ms: u64) -> bool {
+        let Some(link) = self.find_publication(publisher.borrowed(), key) else { return false };
+        let holder = self.take_out(link, now_ms);
+        self.retire(holder, now_ms);
+        true
+    }
+
+    /// Removes a publisher with all that it published, as when its connection dies. Returns how many publications.
+    pub fn drop_publisher(&mut self, publisher: &Publisher, now_ms: u64) -> usize {
+        let Some(holder) = self.publishers.find(publisher.borrowed()) else { return 0 };
+        let links = self.publications.of_holder(holder).to_vec();
+        for link in &links {
+            self.take_out(*link, now_ms);
+        }
+        self.forget(holder);
+        links.len()
+    }
+
+    /// Removes services that nobody publishes in and that have not changed for `unchanged_for_ms`, and returns how
+    /// many: the next registration fixes their kind anew. Their subscribers stay subscribed.
+    pub fn clean_empty_services(&mut self, now_ms: u64, unchanged_for_ms: u64) -> usize {
+        let is_over = |id: u32, service: &super::services::Service| {
+            service.ephemeral.is_some()
+                && !service.is_pending()
+                && self.publications.of_subject(id).is_empty()
+                && now_ms.saturating_sub(service.changed_ms) >= unchanged_for_ms
+        };
+        let over: Vec<u32> =
+            self.services.iter().filter(|(id, service)| is_over(*id, service)).map(|(id, _)| id).collect();
+        self.services.delist(&over);
+        for service in &over {
+            self.remove_if_unused(*service);
+        }
+        over.len()
+    }
+
+    /// The services whose effective list changed since this was last called, in order of first change. A list that
+    /// changed and changed back without having been answered to anyone is not among them.
+    pub fn take_changed(&mut self) -> Vec<ResourceKey> {
+        self.services.take_changed()
+    }
+
+    /// Finds or creates the service that a publication of this kind goes to.
+    fn service_of_kind(&mut self, key: KeyParts<'_>, ephemeral: bool) -> Result<u32, RegistryError> {
+        let Some(service) = self.services.find(key) else { return Ok(self.create_service(key)) };
+        let entry = self.services.get(service);
+        match entry.ephemeral {
+            Some(existing_is_ephemeral) if existing_is_ephemeral != ephemeral => {
+                let service = entry.key.grouped_name().to_owned();
+                Err(RegistryError::KindConflict { service, existing_is_ephemeral })
+            }
+            _ => Ok(service),
+        }
+    }
+
+    pub(super) fn create_service(&mut self, key: KeyParts<'_>) -> u32 {
+        let key_digest = self.digester.service(key);
+        self.services.insert(key, key_digest)
+    }
+
+    /// Forgets a service that is neither published nor subscribed to.
+    pub(super) fn remove_if_unused(&mut self, service: u32) {
+        let entry = self.services.get(service);
+        let published = entry.ephemeral.is_some() || entry.is_pending();
+        if !published && !self.subscribers.has_any(service) {
+            self.services.remove(service);
+        }
+    }
+
+    pub(super) fn find_publication(&self, publisher: PublisherRef<'_>, key: KeyParts<'_>) -> Option<u32> {
+        self.publications.find(self.publishers.find(publisher)?, self.services.find(key)?)
+    }
+
+    fn find_or_insert_publication(&mut self, holder: u32, service: u32) -> u32 {
+        if let Some(found) = self.publications.find(holder, service) {
+            return found;
+        }
+        self.sequence += 1;
+        let entries = Entries::Many(Box::default());
+        let empty = Publication { sequence: self.sequence, record: Digest::default(), beat: NOWHERE, entries };
+        self.publications.insert(holder, service, empty)
+    }
+
+    /// Brings digests, caches and revisions in line after the entries of a publication changed.
+    pub(super) fn settle(&mut self, link: u32, shown_before: Digest, now_ms: u64) {
+        let (holder, service) = (self.publications.get(link).holder, self.publications.get(link).subject);
+        let publication = self.publications.value_mut(link);
+        let entries = &publication.entries;
+        let key_digest = self.services.get(service).key_digest;
+        let record = self.digester.publication(key_digest, entries.as_slice().len(), entries.sum());
+        self.services.shift(service, shown_before, entries.shown(), now_ms);
+        if record != publication.record {
+            self.publishers.shift(holder, publication.record, record);
+            publication.record = record;
+            self.services.get_mut(service).changed_ms = now_ms;
+        }
+    }
+
+    /// Removes a publication and returns its publisher, which may be left without any.
+    pub(super) fn take_out(&mut self, link: u32, now_ms: u64) -> u32 {
+        let beat = self.publications.get(link).value.beat;
+        if beat != NOWHERE {
+            self.unschedule_beat(beat);
+        }
+        let removed = self.publications.remove(link);
+        let entries = &removed.value.entries;
+        self.instance_count -= entries.as_slice().len();
+        self.services.shift(removed.subject, entries.shown(), Digest::default(), now_ms);
+        self.services.get_mut(removed.subject).changed_ms = now_ms;
+        self.publishers.shift(removed.holder, removed.value.record, Digest::default());
+        removed.holder
+    }
+
+    /// What becomes of a publisher that may have lost its last publication: a connection stays until it is dropped,
+    /// an ephemeral address for a while, a persistent one goes.
+    pub(super) fn retire(&mut self, holder: u32, now_ms: u64) {
+        if !self.publications.of_holder(holder).is_empty() {
+            return;
+        }
+        match self.publishers.get(holder).publisher {
+            Publisher::Connection(_) => {}
+            Publisher::Address { ephemeral: false, .. } => self.forget(holder),
+            Publisher::Address { ephemeral: true, .. } => {
+                let due_ms = now_ms.saturating_add(IDLE_PUBLISHER_MS);
+                let slot = self.idle.insert(Deadline { due_ms, since_ms: now_ms, owner: holder });
+                self.publishers.get_mut(holder).idle = slot;
+            }
+        }
+    }
+
+    /// Takes a publisher off the list of those that publish nothing.
+    fn wake(&mut self, holder: u32) {
+        let slot = std::mem::replace(&mut self.publishers.get_mut(holder).idle, NOWHERE);
+        if slot == NOWHERE {
+            return;
+        }
+        if let Some(moved) = self.idle.remove(slot) {
+            self.publishers.get_mut(moved).idle = slot;
+        }
+    }
+
+    /// Removes a publisher that has no publication.
+    pub(super) fn forget(&mut self, holder: u32) {
+        self.wake(holder);
+        self.publishers.remove(holder);
+    }
+}

@@ -1,0 +1,106 @@
+//! Which connections want to hear of which services.
+
+use super::Registry;
+use super::ResourceKey;
+use super::key::KeyParts;
+use super::links::{Links, id};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use slab::Slab;
+
+/// Connections, and their subscriptions as links from a connection to a service that carry the cluster filter.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    connections: Slab<u64>,
+    index: HashMap<u64, u32, FixedState>,
+    subscriptions: Links<Box<str>>,
+    /// New or altered subscriptions that nobody has taken yet.
+    fresh: Vec<(u64, u32)>,
+}
+
+impl Subscribers {
+    pub(super) fn has_any(&self, service: u32) -> bool {
+        !self.subscriptions.of_subject(service).is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    fn find(&self, connection: u64, service: u32) -> Option<u32> {
+        self.subscriptions.find(*self.index.get(&connection)?, service)
+    }
+
+    fn find_or_insert(&mut self, connection: u64) -> u32 {
+        let connections = &mut self.connections;
+        *self.index.entry(connection).or_insert_with(|| id(connections.insert(connection)))
+    }
+
+    fn remove_if_unused(&mut self, holder: u32) {
+        if self.subscriptions.of_holder(holder).is_empty() {
+            let connection = self.connections.remove(holder as usize);
+            self.index.remove(&connection);
+        }
+    }
+}
+
+impl Registry {
+    /// Subscribes a connection to a service, known or not. A connection has one subscription per service: new
+    /// `clusters` replace the old.
+    pub fn subscribe(&mut self, connection: u64, key: KeyParts<'_>, clusters: &str) {
+        let service = match self.services.find(key) {
+            Some(service) => service,
+            None => self.create_service(key),
+        };
+        let subscribers = &mut self.subscribers;
+        let holder = subscribers.find_or_insert(connection);
+        match subscribers.subscriptions.find(holder, service) {
+            Some(link) if *subscribers.subscriptions.get(link).value == *clusters => return,
+            Some(link) => *subscribers.subscriptions.value_mut(link) = clusters.into(),
+            None => {
+                subscribers.subscriptions.insert(holder, service, clusters.into());
+            }
+        }
+        subscribers.fresh.push((connection, service));
+    }
+
+    /// Ends a subscription. False if there was none.
+    pub fn unsubscribe(&mut self, connection: u64, key: KeyParts<'_>) -> bool {
+        let Some(service) = self.services.find(key) else { return false };
+        let Some(link) = self.subscribers.find(connection, service) else { return false };
+        let holder = self.subscribers.subscriptions.remove(link).holder;
+        self.subscribers.remove_if_unused(holder);
+        self.remove_if_unused(service);
+        true
+    }
+
+    /// Ends all subscriptions of a connection and returns how many there were.
+    pub fn drop_subscriber(&mut self, connection: u64) -> usize {
+        let Some(holder) = self.subscribers.index.get(&connection).copied() else { return 0 };
+        let links = self.subscribers.subscriptions.of_holder(holder).to_vec();
+        for link in &links {
+            let service = self.subscribers.subscriptions.remove(*link).subject;
+            self.remove_if_unused(service);
+        }
+        self.subscribers.remove_if_unused(holder);
+        links.len()
+    }
+
+    /// Who is subscribed to a service, each with its cluster filter, in an order that depends on the history only.
+    pub fn subscribers(&self, key: KeyParts<'_>) -> impl ExactSizeIterator<Item = (u64, &str)> {
+        let subscribers = &self.subscribers;
+        let links = self.services.find(key).map_or(&[][..], |id| subscribers.subscriptions.of_subject(id));
+        links.iter().map(|link| {
+            let link = subscribers.subscriptions.get(*link);
+            (subscribers.connections[link.holder as usize], &*link.value)
+        })
+    }
+
+    /// The subscriptions made or altered since this was last called, in that order, as far as they still stand: a
+    /// new subscriber is always pushed to, changed list or not.
+    pub fn take_subscribed(&mut self) -> Vec<(u64, ResourceKey)> {
+        let fresh = std::mem::take(&mut self.subscribers.fresh);
+        let standing = fresh.into_iter().filter(|(connection, id)| self.subscribers.find(*connection, *id).is_some());
+        standing.map(|(connection, id)| (connection, self.services.get(id).key.clone())).collect()
+    }
+}
