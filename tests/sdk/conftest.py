@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import Client, ClientKind
-from harness_server import NodeProcess
+pytest.register_assert_rewrite("harness", "scenarios")  # before they are imported
+
+from harness import Client, ClientKind  # noqa: E402
+from harness_server import NodeProcess  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,29 +66,33 @@ def own_node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NodePro
         node.stop()
 
 
-def command_of(kind: ClientKind, config: pytest.Config) -> list[str]:
-    """The built client program of this kind; skips loudly where its toolchain is missing."""
-    missing = kind.missing_tools()
-    if missing:
-        not_tested(config, f"client {kind.name}", f"not on PATH: {', '.join(missing)}")
-    return kind.build()
+@pytest.fixture(scope="session")
+def command_of(request: pytest.FixtureRequest) -> Callable[[ClientKind], list[str]]:
+    """Finds or builds the client program of a kind; skips loudly where its toolchain is missing."""
+
+    def find(kind: ClientKind) -> list[str]:
+        missing = kind.missing_tools()
+        if missing:
+            not_tested(request.config, f"client {kind.name}", f"not on PATH: {', '.join(missing)}")
+        return kind.build()
+
+    return find
 
 
 @pytest.fixture(scope="class")
-def command(request: pytest.FixtureRequest) -> list[str]:
-    return command_of(request.cls.kind, request.config)
+def command(request: pytest.FixtureRequest, command_of: Callable[[ClientKind], list[str]]) -> list[str]:
+    return command_of(request.cls.kind)
 
 
 @pytest.fixture(scope="class")
 def start(
     request: pytest.FixtureRequest, command: list[str], server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Start]:
-    """Starts one more client of the class's kind at the shared server."""
+    """Starts one more client of the class's kind at the shared server; `wait_ready` before it is used."""
     clients: list[Client] = []
 
     def start_one() -> Client:
         clients.append(Client(request.cls.kind, command, server, tmp_path_factory.mktemp(request.cls.kind.name)))
-        clients[-1].wait_ready()
         return clients[-1]
 
     yield start_one
@@ -95,12 +101,21 @@ def start(
 
 
 @pytest.fixture(scope="class")
-def alice(start: Start) -> Client:
-    """The one that registers and publishes."""
-    return start()
+def pair(start: Start) -> tuple[Client, Client]:
+    """Two clients, started side by side."""
+    clients = start(), start()
+    for client in clients:
+        client.wait_ready()
+    return clients
 
 
 @pytest.fixture(scope="class")
-def bob(start: Start) -> Client:
+def alice(pair: tuple[Client, Client]) -> Client:
+    """The one that registers and publishes."""
+    return pair[0]
+
+
+@pytest.fixture(scope="class")
+def bob(pair: tuple[Client, Client]) -> Client:
     """The one that subscribes and listens."""
-    return start()
+    return pair[1]

@@ -16,7 +16,7 @@ is shown on failures. An instance is always whole, in both directions: `{"ip", "
 | register | service, group, instance | true, or false if the library reports failure |
 | batch_register | service, group, instances | the same |
 | deregister | service, group, instance | the same |
-| instances | service, group | all that the server lists now: asked of the server, not of the client's cache |
+| instances | service, group | all that the library lists, by a call to the server if it leaves the choice |
 | select_healthy | service, group | the healthy ones, by the library's own selection if it has one |
 | services | group, page, page_size | {"count": n, "names": [...]} |
 | subscribe | service, group | true; then `{"event": "instances", "service", "group", "instances"}` for every change |
@@ -50,6 +50,8 @@ GROUP = "DEFAULT_GROUP"
 HEAR_WITHIN_S = 2.0
 CALL_WITHIN_S = 20.0
 START_WITHIN_S = 30.0
+PAUSE_S = 0.3
+"""Between two changes of one configuration: the Go library drops one that comes while it handles the one before."""
 
 Instance = dict[str, Any]
 Event = dict[str, Any]
@@ -88,7 +90,12 @@ class ClientKind:
     recovers: Allowance = Allowance(20.0, "")
     """From the server's return to the moment when everything is as it was."""
     victim_metadata: Mapping[str, str] = field(default_factory=dict)
-    """Metadata of the instance whose client is killed: clients that beat ask for shorter times here."""
+    """Metadata of the instance whose client is killed: shorter times than usual, if the library sends heart-beats."""
+
+    @property
+    def beats(self) -> bool:
+        """Its instances live by heart-beats, which also heal one that was registered as unhealthy."""
+        return bool(self.victim_metadata)
 
     def missing_tools(self) -> list[str]:
         return [command for command in self.toolchain if shutil.which(command) is None]
@@ -142,8 +149,10 @@ class Client:
         self._reader = threading.Thread(target=self._read, name=f"{kind.name} output", daemon=True)
         self._reader.start()
 
-    def wait_ready(self) -> None:
+    def wait_ready(self) -> Client:
+        """Returns the client itself when its program has said that it is ready."""
         self.wait_event(lambda event: event["event"] == "ready", self._started, START_WITHIN_S)
+        return self
 
     def _read(self) -> None:
         assert self._process.stdout is not None
