@@ -8,5 +8,6 @@ pub mod grpc;
 pub mod http1;
 pub mod limits;
 pub mod log;
+pub mod reactor;
 pub mod registry;
 pub mod serve;

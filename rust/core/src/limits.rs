@@ -49,3 +49,33 @@ pub const EXPIRED_COUNT_MAX: usize = 4_096;
 pub const CACHE_MS: u64 = 10_000;
 /// Most rendered views (cluster filter, healthy only) kept per service; a further one replaces the oldest.
 pub const VIEWS_COUNT_MAX: usize = 4;
+/// Longest names and values of naming, in characters (protocol/semantics.md section 4, "Name rules").
+pub const NAMESPACE_CHARACTERS_MAX: usize = 64;
+/// As above.
+pub const GROUP_CHARACTERS_MAX: usize = 128;
+/// As above.
+pub const SERVICE_NAME_CHARACTERS_MAX: usize = 512;
+/// As above.
+pub const CLUSTER_CHARACTERS_MAX: usize = 64;
+/// A comma list of clusters in a query.
+pub const CLUSTERS_CHARACTERS_MAX: usize = 1024;
+/// An address or host name.
+pub const IP_CHARACTERS_MAX: usize = 128;
+/// An instance id that a client made.
+pub const INSTANCE_ID_CHARACTERS_MAX: usize = 1024;
+/// All names and values of one instance's metadata together.
+pub const METADATA_CHARACTERS_MAX: usize = 1024;
+/// Most instances in one batch registration.
+pub const BATCH_INSTANCES_COUNT_MAX: usize = 10_000;
+/// Most keys in one listener request (protocol/semantics.md section 4.2).
+pub const LISTEN_KEYS_COUNT_MAX: usize = 10_000;
+/// Most services in one page of a service list.
+pub const SERVICE_PAGE_COUNT_MAX: usize = 100_000;
+/// Most access tokens remembered; beyond it those that ended go, then all (they are asked for again).
+pub const TOKENS_COUNT_MAX: usize = 100_000;
+/// Longest time that a 1.x listener request may hang.
+pub const LONG_POLL_MS_MAX: u64 = 120_000;
+/// What one read takes from a socket at most; a connection with more waits for its next turn.
+pub const READ_BYTES_PER_CALL: usize = 64 * 1024;
+/// A buffer that has grown beyond this is given back once it is empty.
+pub const IDLE_BUFFER_BYTES: usize = 16 * 1024;

@@ -1,10 +1,24 @@
 //! The Python bindings: frozen classes, batched calls, borrowed bytes, errors converted in one place.
 
+mod errors;
+mod events;
+mod hub;
+
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
+
+    #[pymodule_export]
+    use super::errors::{InvalidInstance, KindConflict};
+    #[pymodule_export]
+    use super::events::{
+        ConnectionGone, ConnectionReady, GrpcRequest, HttpRequest, LongPoll, PersistentInstance, PushAcknowledged,
+        UdpSubscribed,
+    };
+    #[pymodule_export]
+    use super::hub::{ConfigView, Hub, Reactor};
 
     /// The version of the core, which is the version of the package.
     #[pymodule_init]

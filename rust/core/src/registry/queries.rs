@@ -1,11 +1,11 @@
 //! Answers from what the registry holds.
 
-use super::Registry;
 use super::key::KeyParts;
 use super::model::{Instance, Publisher};
 use super::publication::Publication;
 use super::render::{View, write_head, write_hosts, write_tail};
 use super::select::select;
+use super::{Registry, RegistryError};
 
 /// How much the registry holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +58,19 @@ impl Registry {
     /// Whether a service is ephemeral, none if nobody published it.
     pub fn service_is_ephemeral(&self, key: KeyParts<'_>) -> Option<bool> {
         self.services.get(self.services.find(key)?).ephemeral
+    }
+
+    /// Refuses a publication of this kind beforehand, for those that are decided elsewhere.
+    ///
+    /// # Errors
+    /// `KindConflict` if the service is of the other kind.
+    pub fn check_kind(&self, key: KeyParts<'_>, ephemeral: bool) -> Result<(), RegistryError> {
+        match self.service_is_ephemeral(key) {
+            Some(existing_is_ephemeral) if existing_is_ephemeral != ephemeral => {
+                Err(RegistryError::KindConflict { service: format!("{}@@{}", key.1, key.2), existing_is_ephemeral })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The digest of a service's effective list: equal lists have equal digests, on every node of the cluster.

@@ -1,0 +1,323 @@
+"""The Rust core: stores, wire engines, router and reactor.
+
+A connection is an int that is never used again within a process; a call is an int that says which request of that
+connection. Answers to a connection that has gone are dropped silently. Times are wall milliseconds, handed in.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+__version__: str
+
+class InvalidInstance(ValueError):
+    """An instance or the name of a service is wrong; the message says what."""
+
+class KindConflict(ValueError):
+    """The service is persistent and the instance ephemeral, or the other way round."""
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+@final
+class HttpRequest:
+    """An HTTP request that the core does not answer itself."""
+
+    connection: int
+    call: int
+    method: str
+    path: str
+    """Raw as sent, without the query."""
+    parameters: dict[str, str]
+    """Query, then form body; the first value of a name counts."""
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+    """Empty if it was a form."""
+    client_ip: str
+    authorized: bool
+    """Authentication is off, or the request carried an allowed token."""
+
+@final
+class GrpcRequest:
+    """A unary gRPC request of a connection that was set up, which the core does not answer itself."""
+
+    connection: int
+    call: int
+    connection_id: str
+    type: str
+    headers: dict[str, str]
+    body: bytes
+    client_ip: str
+    authorized: bool
+
+@final
+class PersistentInstance:
+    """A validated registration or removal of a persistent instance, which must go through the log."""
+
+    connection: int
+    call: int
+    api: str
+    """"v1", "v3" or "grpc": the shape that the answer must have."""
+    register: bool
+    namespace: str
+    group: str
+    service: str
+    instance: bytes
+    """JSON for `Hub.apply_persistent`."""
+
+@final
+class LongPoll:
+    """A 1.x listener request of which nothing has changed yet (protocol/semantics.md section 4.2)."""
+
+    connection: int
+    call: int
+    keys: list[tuple[str, str, str | None, str]]
+    """(data id, group, tenant as sent or None, md5)."""
+    hang_ms: int
+
+@final
+class UdpSubscribed:
+    """A list request that asked for UDP push; it has been answered already."""
+
+    ip: str
+    port: int
+    agent: str
+    namespace: str
+    group: str
+    service: str
+    clusters: str
+
+@final
+class ConnectionReady:
+    """A gRPC connection has introduced itself."""
+
+    connection: int
+    connection_id: str
+    client_ip: str
+    client_version: str
+    namespace: str
+    labels: dict[str, str]
+
+@final
+class ConnectionGone:
+    """A gRPC connection has gone; what it published, subscribed and listened to is dropped already."""
+
+    connection: int
+
+@final
+class PushAcknowledged:
+    """A client has answered a push."""
+
+    connection: int
+    request_id: int
+    succeeded: bool
+
+Event = (
+    HttpRequest
+    | GrpcRequest
+    | PersistentInstance
+    | LongPoll
+    | UdpSubscribed
+    | ConnectionReady
+    | ConnectionGone
+    | PushAcknowledged
+)
+
+@final
+class ConfigView:
+    """A config as it is stored."""
+
+    content: bytes
+    md5: str
+    type: str
+    created_ms: int
+    last_modified_ms: int
+    encrypted_data_key: str
+    description: str | None
+    application: str
+    tags: str | None
+    use: str | None
+    effect: str | None
+    schema: str | None
+    source_user: str | None
+    source_ip: str | None
+
+# --- the hub -----------------------------------------------------------------------------------------------------
+
+@final
+class Hub:
+    """Client connections, the router, and the stores that answers come from. Sans-IO."""
+
+    def __new__(
+        cls, *, digest_key: bytes, abilities: Mapping[str, bool], require_tokens: bool, udp_push: bool = True
+    ) -> Hub:
+        """`digest_key`: 16 bytes, the same on every node of a cluster. `abilities`: the server's ability table."""
+
+    # Who may.
+    def allow_token(self, token: str, until_ms: int) -> None:
+        """Lets requests that carry the token pass until then."""
+
+    def forget_token(self, token: str) -> None: ...
+    def proceed(self, connection: int, call: int, now_ms: int) -> None:
+        """Routes a request again that came up with `authorized=False`, now as an authorized one."""
+
+    # Answers.
+    def reply_http(
+        self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> None: ...
+    def reply_grpc(self, connection: int, call: int, type: str, body: bytes) -> None: ...
+    def reply_long_poll(
+        self, connection: int, call: int, changed: Sequence[tuple[str, str, str | None]]
+    ) -> None:
+        """`changed`: (data id, group, tenant as sent or None) each; empty means that nothing has changed."""
+
+    # Pushes. They give the ids that the acknowledgements will carry; a connection without a stream is left out.
+    def push(self, connection: int, type: str, module: str, fields: bytes) -> int | None:
+        """`fields`: a JSON object."""
+
+    def push_service(self, namespace: str, group: str, service: str, now_ms: int) -> list[tuple[int, int]]:
+        """To every subscriber: (connection, request id) each."""
+
+    def push_service_to(
+        self, connection: int, namespace: str, group: str, service: str, now_ms: int
+    ) -> int | None: ...
+    def push_config_change(self, namespace: str, group: str, data_id: str) -> list[tuple[int, int]]:
+        """To every gRPC listener: (connection, request id) each."""
+
+    def push_config_change_to(self, connection: int, namespace: str, group: str, data_id: str) -> int | None: ...
+    def take_changed_services(self) -> list[tuple[str, str, str]]:
+        """(namespace, group, service) whose effective list has changed since the last call."""
+
+    def take_new_subscriptions(self) -> list[tuple[int, str, str, str]]:
+        """(connection, namespace, group, service) subscribed since the last call."""
+
+    def idle_connections(self, now_ms: int, idle_ms: int) -> list[int]:
+        """gRPC connections that were set up and have sent nothing for that long."""
+
+    def close_quiet_connections(self, now_ms: int, quiet_ms: int) -> int:
+        """Closes all others that have done nothing for that long and wait for no answer; gives how many."""
+
+    def close_connection(self, connection: int) -> None:
+        """Drops what it published and closes it once its output is written. Also ends a local publisher."""
+
+    # Registry. InvalidInstance if a name or an instance is wrong.
+    def open_local(self) -> int:
+        """A publisher inside the process."""
+
+    def register(
+        self, publisher: int, namespace: str, group: str, service: str, instances: bytes, now_ms: int
+    ) -> None:
+        """Replaces the publisher's publication by a JSON array of instances. KindConflict."""
+
+    def deregister(self, publisher: int, namespace: str, group: str, service: str, now_ms: int) -> bool: ...
+    def apply_persistent(
+        self, register: bool, namespace: str, group: str, service: str, instance: bytes, now_ms: int
+    ) -> None:
+        """Applies a command of the log. KindConflict."""
+
+    def service_info(
+        self,
+        namespace: str,
+        group: str,
+        service: str,
+        clusters: str,
+        healthy_only: bool,
+        now_ms: int,
+        *,
+        grouped_name: bool = False,
+    ) -> bytes:
+        """ServiceInfo JSON; an unknown service has no hosts."""
+
+    def list_services(self, namespace: str, group: str, page_no: int, page_size: int) -> tuple[int, list[str]]: ...
+    def expire(self, now_ms: int) -> tuple[int, int]:
+        """Applies heartbeat timeouts; gives how many instances (turned unhealthy, were removed)."""
+
+    def clean_empty_services(self, now_ms: int, unchanged_for_ms: int) -> int: ...
+    def counts(self) -> dict[str, int]:
+        """services, instances, subscribers, connection_publishers, ephemeral_publishers, persistent_publishers,
+        connections, configs."""
+
+    def service_digest(self, namespace: str, group: str, service: str) -> bytes | None:
+        """16 bytes over the effective list, or None for an unknown service."""
+
+    # Configs. The caller gives normalised namespaces.
+    def put_config(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        content: bytes,
+        *,
+        type: str,
+        now_ms: int,
+        encrypted_data_key: str = "",
+        description: str | None = None,
+        application: str | None = None,
+        tags: str | None = None,
+        use: str | None = None,
+        effect: str | None = None,
+        schema: str | None = None,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> str:
+        """Gives the md5."""
+
+    def get_config(self, namespace: str, group: str, data_id: str) -> ConfigView | None: ...
+    def remove_config(self, namespace: str, group: str, data_id: str) -> bool: ...
+    def config_md5(self, namespace: str, group: str, data_id: str) -> str:
+        """Empty if there is no such config."""
+
+    def config_count(self) -> int: ...
+
+    # Snapshots of configs and persistent instances.
+    def encode_snapshot(self) -> bytes: ...
+    def restore_snapshot(self, data: bytes, now_ms: int) -> None:
+        """ValueError says what is wrong; nothing has changed then."""
+
+    def set_ready(self, ready: bool) -> None:
+        """While not ready, gRPC answers that the server is starting and HTTP requests all come up."""
+
+    # For a driver with a task for each stream.
+    def open(self, remote_ip: str, remote_port: int, *, grpc: bool, now_ms: int) -> int:
+        """OSError if there are too many connections."""
+
+    def feed(self, connection: int, data: bytes, now_ms: int) -> list[Event]: ...
+    def end_of_input(self, connection: int, now_ms: int) -> list[Event]: ...
+    def closed(self, connection: int, now_ms: int) -> list[Event]:
+        """The driver has closed the stream."""
+
+    def take_output(self, connection: int) -> bytes: ...
+    def wants_close(self, connection: int) -> bool:
+        """To be closed once its output is written."""
+
+    def take_dirty(self) -> list[int]:
+        """Streams that have output to write or want to be closed."""
+
+    def take_events(self) -> list[Event]: ...
+
+@final
+class Reactor:
+    """The pump: owns the sockets of one hub and moves the bytes of all of them in one call."""
+
+    def __new__(cls, hub: Hub) -> Reactor: ...
+    def listen(self, fd: int, *, grpc: bool) -> None:
+        """Accepts from a bound, listening socket, whose descriptor is duplicated. With `grpc=False` HTTP/1.1 and
+        gRPC by prior knowledge are told apart by their first bytes."""
+
+    def fileno(self) -> int:
+        """Readable when there is something to do."""
+
+    def turn(self, now_ms: int, budget_us: int) -> list[Event]:
+        """Accepts, reads, answers and writes until nothing is ready or the budget is used up. Releases the GIL."""
+
+    def flush(self, now_ms: int) -> None:
+        """Writes what answers and pushes have queued since."""
+
+    @property
+    def more(self) -> bool:
+        """Work was left: turn again without waiting."""
+
+    @property
+    def connection_count(self) -> int: ...
+    def stop_listening(self) -> None: ...
+    def close(self, now_ms: int) -> None:
+        """Closes every connection after one last attempt to write what it has."""

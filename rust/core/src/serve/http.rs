@@ -1,0 +1,127 @@
+//! The HTTP router: which requests the core answers from what it holds, and which it hands up.
+//!
+//! Paths and answers: protocol/http.md sections 2, 3 and 6.1.
+
+use bytes::Bytes;
+
+use super::access::bearer;
+use super::answers::{self, Head};
+use super::event::{Event, HttpRequest};
+use super::{CallId, ConnectionId, State, config_http, naming_http};
+use crate::http1::{Params, Request};
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Answer now, with this head and what is in `State::body`.
+    Answer(Head),
+    /// An event was noted; the answer comes later.
+    HandedUp,
+}
+
+/// One request with all that a route may need.
+pub(super) struct Call<'a> {
+    pub connection: ConnectionId,
+    pub call: CallId,
+    pub remote_ip: &'a str,
+    pub request: &'a Request<'a>,
+    pub parameters: &'a Params<'a>,
+}
+
+impl<'a> Call<'a> {
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).filter(|value| !value.is_empty())
+    }
+
+    pub fn flag(&self, name: &str, default: bool) -> bool {
+        self.get(name).map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Proxies name the client first (protocol/http.md section 1).
+    pub fn client_ip(&self) -> &str {
+        client_ip(self.request).unwrap_or(self.remote_ip)
+    }
+}
+
+/// Answers the request or notes an event for it. The answer's body is left in `state.body`.
+pub(super) fn route(
+    state: &mut State,
+    connection: ConnectionId,
+    call: CallId,
+    remote_ip: &str,
+    request: &Request<'_>,
+    authorized: bool,
+) -> Outcome {
+    state.body.clear();
+    let parameters = match request.params() {
+        Ok(parameters) => parameters,
+        Err(error) => {
+            state.body.extend_from_slice(error.to_string().as_bytes());
+            return Outcome::Answer(answers::BAD_REQUEST_TEXT);
+        }
+    };
+    let call = Call { connection, call, remote_ip, request, parameters: &parameters };
+    let authorized = authorized || passes(state, &call);
+    if authorized && state.ready {
+        if let Some(outcome) = held(state, &call) {
+            return outcome;
+        }
+        state.body.clear();
+    }
+    hand_up(state, &call, authorized);
+    Outcome::HandedUp
+}
+
+/// The requests that the core answers itself; `None` if it has to go up after all.
+fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
+    let path = call.request.path.strip_prefix("/nacos/")?;
+    match (call.request.method, path) {
+        ("GET", "v1/ns/instance/list") => Some(naming_http::list_v1(state, call)),
+        ("PUT", "v1/ns/instance/beat") => Some(naming_http::beat(state, call)),
+        ("POST", "v1/ns/instance") => Some(naming_http::register_v1(state, call)),
+        ("DELETE", "v1/ns/instance") => Some(naming_http::deregister_v1(state, call)),
+        ("GET", "v1/ns/service/list") => Some(naming_http::service_list(state, call)),
+        ("POST", "v3/client/ns/instance") => Some(naming_http::register_v3(state, call)),
+        ("DELETE", "v3/client/ns/instance") => Some(naming_http::deregister_v3(state, call)),
+        ("GET", "v3/client/ns/instance/list") => Some(naming_http::list_v3(state, call)),
+        ("GET", "v1/cs/configs") => config_http::get_v1(state, call),
+        ("POST", "v1/cs/configs/listener") => Some(config_http::listen(state, call)),
+        ("GET", "v3/client/cs/config") => config_http::get_v3(state, call),
+        _ => None,
+    }
+}
+
+fn passes(state: &State, call: &Call<'_>) -> bool {
+    if !state.access.required() {
+        return true;
+    }
+    let token = call
+        .request
+        .header("accesstoken")
+        .or_else(|| call.get("accessToken"))
+        .or_else(|| call.request.header("authorization").and_then(bearer));
+    state.access.passes(token, state.now_ms)
+}
+
+fn hand_up(state: &mut State, call: &Call<'_>, authorized: bool) {
+    let request = call.request;
+    state.events.push(Event::Http(HttpRequest {
+        connection: call.connection,
+        call: call.call,
+        method: request.method.to_owned(),
+        path: request.path.to_owned(),
+        parameters: call.parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: request
+            .headers()
+            .map(|(name, value)| (name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned()))
+            .collect(),
+        body: if request.is_form() { Bytes::new() } else { Bytes::copy_from_slice(request.body) },
+        client_ip: call.client_ip().to_owned(),
+        authorized,
+    }));
+}
+
+fn client_ip<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let forwarded = request.header("x-forwarded-for").and_then(|list| list.split(',').next());
+    forwarded.or_else(|| request.header("x-real-ip")).map(str::trim).filter(|ip| !ip.is_empty())
+}

@@ -1,0 +1,487 @@
+//! The hub and the reactor as Python sees them.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use nacos_core::configs::Config;
+use nacos_core::reactor;
+use nacos_core::registry::{Publisher, View};
+use nacos_core::serve::{self, HubSettings, ListenKey, Owner, ServiceName};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::{errors, events};
+
+type ServiceParts<'a> = (&'a str, &'a str, &'a str);
+
+/// Client connections, the router, and the stores that answers come from.
+#[pyclass(frozen, module = "nacos_core._core")]
+pub struct Hub(Mutex<serve::Hub>);
+
+/// A config as it is stored.
+#[pyclass(frozen, get_all, module = "nacos_core._core")]
+pub struct ConfigView {
+    content: Py<PyBytes>,
+    md5: String,
+    r#type: String,
+    created_ms: u64,
+    last_modified_ms: u64,
+    encrypted_data_key: String,
+    description: Option<String>,
+    application: String,
+    tags: Option<String>,
+    r#use: Option<String>,
+    effect: Option<String>,
+    schema: Option<String>,
+    source_user: Option<String>,
+    source_ip: Option<String>,
+}
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, serve::Hub> {
+        // A panic while it was held has already ended the node; what it protects is still whole enough to close.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn service<'a>((namespace, group, name): ServiceParts<'a>) -> PyResult<ServiceName<'a>> {
+    ServiceName::new(namespace, group, name).map_err(|error| errors::input(&error))
+}
+
+#[pymethods]
+impl Hub {
+    #[new]
+    #[pyo3(signature = (*, digest_key, abilities, require_tokens, udp_push = true))]
+    fn new(digest_key: &[u8], abilities: &Bound<'_, PyDict>, require_tokens: bool, udp_push: bool) -> PyResult<Self> {
+        let digest_key = digest_key
+            .try_into()
+            .map_err(|_| PyValueError::new_err(format!("digest_key: 16 bytes wanted, {} given", digest_key.len())))?;
+        let mut table = std::collections::BTreeMap::new();
+        for (name, value) in abilities {
+            table.insert(name.extract::<String>()?, value.extract::<bool>()?);
+        }
+        let pairs: Vec<String> = table.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+        let abilities = format!("{{{}}}", pairs.join(","));
+        Ok(Self(Mutex::new(serve::Hub::new(HubSettings { digest_key, abilities, require_tokens, udp_push }))))
+    }
+
+    // --- who may
+
+    fn allow_token(&self, token: &str, until_ms: u64) {
+        self.lock().allow_token(token, until_ms);
+    }
+
+    fn forget_token(&self, token: &str) {
+        self.lock().forget_token(token);
+    }
+
+    fn proceed(&self, connection: u64, call: u32, now_ms: u64) {
+        self.lock().proceed(connection, call, now_ms);
+    }
+
+    // --- answers
+
+    fn reply_http(&self, connection: u64, call: u32, status: u16, headers: Vec<(String, String)>, body: &[u8]) {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.lock().reply_http(connection, call, status, &headers, body);
+    }
+
+    fn reply_grpc(&self, connection: u64, call: u32, r#type: &str, body: &[u8]) {
+        self.lock().reply_grpc(connection, call, r#type, body);
+    }
+
+    fn reply_long_poll(&self, connection: u64, call: u32, changed: Vec<(String, String, Option<String>)>) {
+        let keys: Vec<ListenKey> =
+            changed.into_iter().map(|(data_id, group, tenant)| ListenKey { data_id, group, tenant }).collect();
+        self.lock().reply_long_poll(connection, call, &keys);
+    }
+
+    // --- pushes
+
+    fn push(&self, connection: u64, r#type: &str, module: &str, fields: &[u8]) -> Option<u64> {
+        self.lock().push(connection, r#type, module, fields)
+    }
+
+    fn push_service(&self, namespace: &str, group: &str, service: &str, now_ms: u64) -> PyResult<Vec<(u64, u64)>> {
+        let name = self::service((namespace, group, service))?;
+        Ok(self.lock().push_service(&name, now_ms))
+    }
+
+    fn push_service_to(
+        &self,
+        connection: u64,
+        namespace: &str,
+        group: &str,
+        service: &str,
+        now_ms: u64,
+    ) -> PyResult<Option<u64>> {
+        let name = self::service((namespace, group, service))?;
+        Ok(self.lock().push_service_to(connection, &name, now_ms))
+    }
+
+    fn push_config_change(&self, namespace: &str, group: &str, data_id: &str) -> Vec<(u64, u64)> {
+        self.lock().push_config_change((namespace, group, data_id))
+    }
+
+    fn push_config_change_to(&self, connection: u64, namespace: &str, group: &str, data_id: &str) -> Option<u64> {
+        self.lock().push_config_change_to(connection, (namespace, group, data_id))
+    }
+
+    fn take_changed_services(&self) -> Vec<(String, String, String)> {
+        let changed = self.lock().registry_mut().take_changed();
+        let owned = |key: &nacos_core::registry::ResourceKey| {
+            (key.namespace().to_owned(), key.group().to_owned(), key.name().to_owned())
+        };
+        changed.iter().map(owned).collect()
+    }
+
+    fn take_new_subscriptions(&self) -> Vec<(u64, String, String, String)> {
+        let made = self.lock().take_new_subscriptions();
+        made.into_iter().map(|(connection, [n, g, s])| (connection, n.into(), g.into(), s.into())).collect()
+    }
+
+    fn idle_connections(&self, now_ms: u64, idle_ms: u64) -> Vec<u64> {
+        self.lock().idle_connections(now_ms, idle_ms)
+    }
+
+    fn close_quiet_connections(&self, now_ms: u64, quiet_ms: u64) -> usize {
+        self.lock().close_quiet_connections(now_ms, quiet_ms)
+    }
+
+    fn close_connection(&self, connection: u64) {
+        self.lock().close(connection);
+    }
+
+    // --- registry
+
+    fn open_local(&self) -> u64 {
+        self.lock().open_local()
+    }
+
+    fn register(
+        &self,
+        publisher: u64,
+        namespace: &str,
+        group: &str,
+        service: &str,
+        instances: &[u8],
+        now_ms: u64,
+    ) -> PyResult<()> {
+        let name = self::service((namespace, group, service))?;
+        self.lock().register(publisher, &name, instances, now_ms).map_err(|error| errors::apply(&error))
+    }
+
+    fn deregister(&self, publisher: u64, namespace: &str, group: &str, service: &str, now_ms: u64) -> PyResult<bool> {
+        let name = self::service((namespace, group, service))?;
+        Ok(self.lock().registry_mut().withdraw(&Publisher::Connection(publisher), name.key(), now_ms))
+    }
+
+    fn apply_persistent(
+        &self,
+        register: bool,
+        namespace: &str,
+        group: &str,
+        service: &str,
+        instance: &[u8],
+        now_ms: u64,
+    ) -> PyResult<()> {
+        let name = self::service((namespace, group, service))?;
+        self.lock().apply_persistent(register, &name, instance, now_ms).map_err(|error| errors::apply(&error))
+    }
+
+    #[pyo3(signature = (namespace, group, service, clusters, healthy_only, now_ms, *, grouped_name = false))]
+    #[expect(clippy::too_many_arguments, reason = "a query with its view, as the protocol has it")]
+    fn service_info<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        group: &str,
+        service: &str,
+        clusters: &str,
+        healthy_only: bool,
+        now_ms: u64,
+        grouped_name: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let name = self::service((namespace, group, service))?;
+        let mut out = Vec::new();
+        let view = View { clusters, healthy_only, grouped_name };
+        self.lock().registry_mut().write_service_info(name.key(), &view, now_ms, &mut out);
+        Ok(PyBytes::new(py, &out))
+    }
+
+    fn list_services(
+        &self,
+        namespace: &str,
+        group: &str,
+        page_no: i64,
+        page_size: usize,
+    ) -> PyResult<(usize, Vec<String>)> {
+        let scope = service((namespace, group, "any"))?;
+        let hub = self.lock();
+        let (count, names) = hub.registry().list_services(scope.namespace, scope.group, page_no, page_size);
+        Ok((count, names.into_iter().map(str::to_owned).collect()))
+    }
+
+    fn expire(&self, now_ms: u64) -> (usize, usize) {
+        let expired = self.lock().registry_mut().expire(now_ms, true);
+        (expired.unhealthy, expired.removed)
+    }
+
+    fn clean_empty_services(&self, now_ms: u64, unchanged_for_ms: u64) -> usize {
+        self.lock().registry_mut().clean_empty_services(now_ms, unchanged_for_ms)
+    }
+
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let hub = self.lock();
+        let counts = hub.registry().counts();
+        let dict = PyDict::new(py);
+        dict.set_item("services", counts.services)?;
+        dict.set_item("instances", counts.instances)?;
+        dict.set_item("subscribers", counts.subscribers)?;
+        dict.set_item("connection_publishers", counts.connection_publishers)?;
+        dict.set_item("ephemeral_publishers", counts.address_publishers_ephemeral)?;
+        dict.set_item("persistent_publishers", counts.address_publishers_persistent)?;
+        dict.set_item("connections", hub.connection_count())?;
+        dict.set_item("configs", hub.configs().len())?;
+        Ok(dict)
+    }
+
+    fn service_digest<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        group: &str,
+        service: &str,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let digest = self.lock().registry().service_digest((namespace, group, service))?;
+        Some(PyBytes::new(py, &digest.to_be_bytes()))
+    }
+
+    // --- configs
+
+    #[pyo3(signature = (namespace, group, data_id, content, *, r#type, now_ms, encrypted_data_key = String::new(), description = None, application = None, tags = None, r#use = None,
+        effect = None, schema = None, source_user = None, source_ip = None))]
+    #[expect(clippy::too_many_arguments, reason = "a config has these attributes")]
+    fn put_config(
+        &self,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        content: &[u8],
+        r#type: String,
+        now_ms: u64,
+        encrypted_data_key: String,
+        description: Option<String>,
+        application: Option<String>,
+        tags: Option<String>,
+        r#use: Option<String>,
+        effect: Option<String>,
+        schema: Option<String>,
+        source_user: Option<String>,
+        source_ip: Option<String>,
+    ) -> String {
+        let config = Config {
+            content: bytes::Bytes::copy_from_slice(content),
+            kind: r#type.into(),
+            encrypted_data_key: encrypted_data_key.into(),
+            app_name: application.unwrap_or_default().into(),
+            tags: tags.map(Into::into),
+            description: description.map(Into::into),
+            usage: r#use.map(Into::into),
+            effect: effect.map(Into::into),
+            schema: schema.map(Into::into),
+            create_user: source_user.map(Into::into),
+            create_ip: source_ip.map(Into::into),
+            // The store keeps the time of creation of a config that exists.
+            created_ms: now_ms,
+            modified_ms: now_ms,
+        };
+        self.lock().configs_mut().put((namespace, group, data_id), config).to_owned()
+    }
+
+    fn get_config(&self, py: Python<'_>, namespace: &str, group: &str, data_id: &str) -> Option<ConfigView> {
+        let hub = self.lock();
+        let config = hub.configs().get((namespace, group, data_id))?;
+        let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
+        Some(ConfigView {
+            content: PyBytes::new(py, &config.content).unbind(),
+            md5: config.md5().to_owned(),
+            r#type: config.kind.to_string(),
+            created_ms: config.created_ms,
+            last_modified_ms: config.modified_ms,
+            encrypted_data_key: config.encrypted_data_key.to_string(),
+            description: text(&config.description),
+            application: config.app_name.to_string(),
+            tags: text(&config.tags),
+            r#use: text(&config.usage),
+            effect: text(&config.effect),
+            schema: text(&config.schema),
+            source_user: text(&config.create_user),
+            source_ip: text(&config.create_ip),
+        })
+    }
+
+    fn remove_config(&self, namespace: &str, group: &str, data_id: &str) -> bool {
+        self.lock().configs_mut().remove((namespace, group, data_id)).is_some()
+    }
+
+    fn config_md5(&self, namespace: &str, group: &str, data_id: &str) -> String {
+        self.lock().configs().md5_of((namespace, group, data_id)).to_owned()
+    }
+
+    fn config_count(&self) -> usize {
+        self.lock().configs().len()
+    }
+
+    // --- snapshots
+
+    fn encode_snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let data = py.detach(|| self.lock().encode_snapshot());
+        PyBytes::new(py, &data)
+    }
+
+    fn restore_snapshot(&self, py: Python<'_>, data: &[u8], now_ms: u64) -> PyResult<()> {
+        py.detach(|| self.lock().restore_snapshot(data, now_ms)).map_err(|error| errors::snapshot(&error))
+    }
+
+    fn set_ready(&self, ready: bool) {
+        self.lock().set_ready(ready);
+    }
+
+    // --- the streams driver
+
+    #[pyo3(signature = (remote_ip, remote_port, *, grpc, now_ms))]
+    fn open(&self, remote_ip: &str, remote_port: u16, grpc: bool, now_ms: u64) -> PyResult<u64> {
+        self.lock()
+            .open(Owner::Streams, (remote_ip, remote_port), grpc, now_ms)
+            .ok_or_else(|| PyOSError::new_err("too many client connections"))
+    }
+
+    fn feed<'py>(&self, py: Python<'py>, connection: u64, data: &[u8], now_ms: u64) -> PyResult<Bound<'py, PyList>> {
+        let events = {
+            let mut hub = self.lock();
+            hub.feed(connection, data, now_ms);
+            hub.take_events()
+        };
+        events::to_list(py, events)
+    }
+
+    fn end_of_input<'py>(&self, py: Python<'py>, connection: u64, now_ms: u64) -> PyResult<Bound<'py, PyList>> {
+        let events = {
+            let mut hub = self.lock();
+            hub.end_of_input(connection, now_ms);
+            hub.take_events()
+        };
+        events::to_list(py, events)
+    }
+
+    /// The driver has closed the stream.
+    fn closed<'py>(&self, py: Python<'py>, connection: u64, now_ms: u64) -> PyResult<Bound<'py, PyList>> {
+        let events = {
+            let mut hub = self.lock();
+            hub.closed(connection, now_ms);
+            hub.take_events()
+        };
+        events::to_list(py, events)
+    }
+
+    fn take_output<'py>(&self, py: Python<'py>, connection: u64) -> Bound<'py, PyBytes> {
+        let mut hub = self.lock();
+        let output = hub.output(connection).map(std::mem::take).unwrap_or_default();
+        hub.output_taken(connection);
+        PyBytes::new(py, &output)
+    }
+
+    fn wants_close(&self, connection: u64) -> bool {
+        self.lock().wants_close(connection)
+    }
+
+    fn take_dirty(&self) -> Vec<u64> {
+        self.lock().take_dirty_streams()
+    }
+
+    fn take_events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let events = self.lock().take_events();
+        events::to_list(py, events)
+    }
+}
+
+/// The pump: owns the sockets of one hub.
+#[pyclass(frozen, module = "nacos_core._core")]
+pub struct Reactor {
+    hub: Py<Hub>,
+    inner: Mutex<reactor::Reactor>,
+    more: std::sync::atomic::AtomicBool,
+}
+
+impl Reactor {
+    fn lock(&self) -> MutexGuard<'_, reactor::Reactor> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Reactor {
+    #[new]
+    fn new(hub: Py<Hub>) -> PyResult<Self> {
+        let inner = reactor::Reactor::new().map_err(|error| errors::io(&error))?;
+        Ok(Self { hub, inner: Mutex::new(inner), more: false.into() })
+    }
+
+    /// The descriptor is duplicated: the caller keeps its socket, and closes it when it likes.
+    #[pyo3(signature = (fd, *, grpc))]
+    fn listen(&self, fd: i32, grpc: bool) -> PyResult<()> {
+        reactor::duplicate_listener(fd)
+            .and_then(|socket| self.lock().listen(socket, grpc))
+            .map_err(|error| errors::io(&error))
+    }
+
+    fn fileno(&self) -> i32 {
+        self.lock().fd()
+    }
+
+    fn turn<'py>(&self, py: Python<'py>, now_ms: u64, budget_us: u64) -> PyResult<Bound<'py, PyList>> {
+        let hub = self.hub.get();
+        let (more, events) = py
+            .detach(|| {
+                let mut hub = hub.lock();
+                let more = self.lock().turn(&mut hub, now_ms, Duration::from_micros(budget_us))?;
+                Ok((more, hub.take_events()))
+            })
+            .map_err(|error: std::io::Error| errors::io(&error))?;
+        self.more.store(more, std::sync::atomic::Ordering::Relaxed);
+        events::to_list(py, events)
+    }
+
+    fn flush(&self, py: Python<'_>, now_ms: u64) {
+        let hub = self.hub.get();
+        py.detach(|| {
+            let mut hub = hub.lock();
+            let mut reactor = self.lock();
+            reactor.flush(&mut hub, now_ms);
+            if reactor.has_unfinished() {
+                self.more.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+    }
+
+    #[getter]
+    fn more(&self) -> bool {
+        self.more.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn connection_count(&self) -> usize {
+        self.lock().connection_count()
+    }
+
+    fn stop_listening(&self) {
+        self.lock().stop_listening();
+    }
+
+    fn close(&self, now_ms: u64) {
+        let mut hub = self.hub.get().lock();
+        self.lock().close(&mut hub, now_ms);
+    }
+}
