@@ -17,6 +17,7 @@ type ServiceParts<'a> = (&'a str, &'a str, &'a str);
 
 /// Client connections, the router, and the stores that answers come from.
 #[pyclass(frozen, module = "nacos_core._core")]
+#[derive(Debug)]
 pub struct Hub(Mutex<serve::Hub>);
 
 /// A config as it is stored.
@@ -409,6 +410,7 @@ impl Hub {
 
 /// The pump: owns the sockets of one hub.
 #[pyclass(frozen, module = "nacos_core._core")]
+#[derive(Debug)]
 pub struct Reactor {
     hub: Py<Hub>,
     inner: Mutex<reactor::Reactor>,

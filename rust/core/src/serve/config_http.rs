@@ -72,7 +72,7 @@ pub fn listen(state: &mut State, call: &Call<'_>) -> Outcome {
         return Outcome::Answer(answers::OK_LISTENER);
     }
     let timeout_ms = call.request.header("long-pulling-timeout").and_then(|text| text.trim().parse::<u64>().ok());
-    let hangs = !call.request.header("long-pulling-timeout-no-hangup").is_some_and(|value| value == "true");
+    let hangs = call.request.header("long-pulling-timeout-no-hangup") != Some("true");
     match timeout_ms {
         Some(timeout_ms) if hangs => {
             let hang_ms = timeout_ms.saturating_sub(500).clamp(10_000, limits::LONG_POLL_MS_MAX);

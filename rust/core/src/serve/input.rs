@@ -67,8 +67,11 @@ pub struct InstanceInput<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub metadata: Option<BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>>,
+    pub metadata: Option<MetadataInput<'a>>,
 }
+
+/// Metadata as clients send it; a null value counts as none.
+pub type MetadataInput<'a> = BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>;
 
 /// How an instance id is made when the client gave none: each API of the existing server has its own way
 /// (protocol/answers).
@@ -178,7 +181,7 @@ impl<'a> ServiceName<'a> {
 }
 
 /// Reads metadata as 1.x clients send it: a JSON object, or `k=v,k2=v2`.
-pub fn parse_metadata<'a>(text: &'a str) -> Result<Option<BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>>, InputError> {
+pub fn parse_metadata(text: &str) -> Result<Option<MetadataInput<'_>>, InputError> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);

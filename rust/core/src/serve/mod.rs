@@ -14,6 +14,8 @@ mod naming_grpc;
 mod naming_http;
 mod push;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Client, Owner};
 pub use event::{

@@ -1,7 +1,6 @@
 //! The naming requests of the v1 and v3 client APIs that the core answers (protocol/http.md sections 2 and 6.1).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -9,7 +8,9 @@ use super::State;
 use super::answers::{self, Head};
 use super::event::{Api, Event, PersistentInstance, UdpSubscribed};
 use super::http::{Call, Outcome};
-use super::input::{DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, ServiceName, check_clusters, parse_metadata};
+use super::input::{
+    DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, MetadataInput, ServiceName, check_clusters, parse_metadata,
+};
 use crate::limits;
 use crate::registry::{Beat, Publisher, RegistryError, View};
 
@@ -118,7 +119,7 @@ struct BeatInput<'a> {
     #[serde(borrow)]
     cluster: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    metadata: Option<BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>>,
+    metadata: Option<MetadataInput<'a>>,
 }
 
 /// A 1.x heartbeat; one that tells all about the instance registers it if it is unknown.
