@@ -5,7 +5,33 @@ connection. Answers to a connection that has gone are dropped silently. Times ar
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import final
+
+__all__ = [
+    "Appended",
+    "ConfigView",
+    "Conflict",
+    "ConnectionGone",
+    "ConnectionReady",
+    "GrpcRequest",
+    "HttpRequest",
+    "Hub",
+    "InvalidInstance",
+    "KindConflict",
+    "Log",
+    "LogCorrupt",
+    "LogError",
+    "LogFailed",
+    "LogLocked",
+    "LongPoll",
+    "PersistentInstance",
+    "PushAcknowledged",
+    "Reactor",
+    "Synced",
+    "UdpSubscribed",
+    "__version__",
+]
 
 __version__: str
 
@@ -165,9 +191,7 @@ class Hub:
         self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> None: ...
     def reply_grpc(self, connection: int, call: int, type: str, body: bytes) -> None: ...
-    def reply_long_poll(
-        self, connection: int, call: int, changed: Sequence[tuple[str, str, str | None]]
-    ) -> None:
+    def reply_long_poll(self, connection: int, call: int, changed: Sequence[tuple[str, str, str | None]]) -> None:
         """`changed`: (data id, group, tenant as sent or None) each; empty means that nothing has changed."""
 
     # Pushes. They give the ids that the acknowledgements will carry; a connection without a stream is left out.
@@ -177,9 +201,7 @@ class Hub:
     def push_service(self, namespace: str, group: str, service: str, now_ms: int) -> list[tuple[int, int]]:
         """To every subscriber: (connection, request id) each."""
 
-    def push_service_to(
-        self, connection: int, namespace: str, group: str, service: str, now_ms: int
-    ) -> int | None: ...
+    def push_service_to(self, connection: int, namespace: str, group: str, service: str, now_ms: int) -> int | None: ...
     def push_config_change(self, namespace: str, group: str, data_id: str) -> list[tuple[int, int]]:
         """To every gRPC listener: (connection, request id) each."""
 
@@ -203,9 +225,7 @@ class Hub:
     def open_local(self) -> int:
         """A publisher inside the process."""
 
-    def register(
-        self, publisher: int, namespace: str, group: str, service: str, instances: bytes, now_ms: int
-    ) -> None:
+    def register(self, publisher: int, namespace: str, group: str, service: str, instances: bytes, now_ms: int) -> None:
         """Replaces the publisher's publication by a JSON array of instances. KindConflict."""
 
     def deregister(self, publisher: int, namespace: str, group: str, service: str, now_ms: int) -> bool: ...
@@ -321,3 +341,127 @@ class Reactor:
     def stop_listening(self) -> None: ...
     def close(self, now_ms: int) -> None:
         """Closes every connection after one last attempt to write what it has."""
+
+# --- the log -----------------------------------------------------------------------------------------------------
+
+class LogError(Exception):
+    """The log refuses an operation, or the disk does; the log is as it was before."""
+
+class LogCorrupt(LogError):
+    """Bytes that had been synced are not what was written; the message names the file and the offset."""
+
+class LogLocked(LogError):
+    """Another process has the data folder; the message names it."""
+
+class LogFailed(LogError):
+    """A write or a sync failed: the log is failed for good and refuses everything."""
+
+@final
+class Appended:
+    """The log agrees with the leader's up to `last_index`."""
+
+    __match_args__ = ("last_index",)
+    def __new__(cls, last_index: int) -> Appended: ...
+    @property
+    def last_index(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Conflict:
+    """The entry at `prev_index` has another term, which starts at `first_index`; both are None where the log ends
+    (at `last_index`) before `prev_index`."""
+
+    __match_args__ = ("term", "first_index", "last_index")
+    def __new__(cls, term: int | None, first_index: int | None, last_index: int) -> Conflict: ...
+    @property
+    def term(self) -> int | None: ...
+    @property
+    def first_index(self) -> int | None: ...
+    @property
+    def last_index(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Synced:
+    """What is durable: the entries up to `index`, and every operation up to `ticket`."""
+
+    __match_args__ = ("index", "ticket")
+    def __new__(cls, index: int, ticket: int) -> Synced: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def ticket(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Log:
+    """The replicated log of one node: entries, hard state and snapshots, durable in the order in which they came."""
+
+    @staticmethod
+    def open(directory: str | PathLike[str], *, segment_bytes: int | None = None, unsafe_no_sync: bool = False) -> Log:
+        """Opens the log in a folder, or creates it; a segment holds 64 MiB unless told otherwise.
+
+        With `unsafe_no_sync` nothing survives a power cut: for measurements only.
+
+        Raises LogLocked where another process has it, and LogCorrupt where it is damaged other than by a torn write."""
+    @staticmethod
+    def in_memory() -> Log:
+        """A log that is kept nowhere; everything is durable at once."""
+    @property
+    def recovery_report(self) -> str | None:
+        """What recovery cut, in words."""
+    @property
+    def first_index(self) -> int:
+        """The first entry that can be read; one more than `last_index` when there is none."""
+    @property
+    def last_index(self) -> int:
+        """The last entry, or the last one compacted away; 0 in a new log."""
+    @property
+    def last_term(self) -> int: ...
+    @property
+    def synced_index(self) -> int: ...
+    @property
+    def committed_index(self) -> int: ...
+    @property
+    def term(self) -> int: ...
+    @property
+    def vote(self) -> str: ...
+    @property
+    def snapshot_index(self) -> int: ...
+    @property
+    def snapshot_term(self) -> int: ...
+    def set_hard_state(self, term: int, vote: str) -> int:
+        """Sets term and vote; durable once `poll()` has answered a ticket that is not below the one returned here."""
+    def append(self, term: int, payloads: Sequence[bytes]) -> int:
+        """Appends entries of one term, as a leader does; answers the new last index."""
+    def try_append(self, prev_index: int, prev_term: int, entries: Sequence[tuple[int, bytes]]) -> Appended | Conflict:
+        """Appends what a leader sent, (term, payload) each, if the log agrees with the leader's at `prev_index`.
+
+        Entries that are there already are kept; the first that differs cuts the log there. Raises LogError, and changes
+        nothing, where that would replace a committed entry."""
+    def commit(self, index: int) -> None:
+        """Declares the entries up to `index` committed: an attempt to replace them is refused from then on."""
+    def slice(self, first: int, last: int, max_bytes: int) -> list[tuple[int, int, bytes]]:
+        """The entries from `first` to `last`, (index, term, payload) each: at least one, and what fits `max_bytes`.
+
+        It may end early: ask again for the rest. Entries that are no longer in memory are read from the disk."""
+    def term_at(self, index: int) -> int | None:
+        """The term of an entry, of the last one compacted away, or of the snapshot's last; None for any other index."""
+    def fileno(self) -> int:
+        """A descriptor that is readable when a sync completed or failed, until `poll()`."""
+    def poll(self) -> Synced:
+        """What is durable now; makes the descriptor unreadable. Raises LogFailed after a failed sync."""
+    def sync(self, timeout_ms: int = 60000) -> None:
+        """Waits until everything that was appended so far is durable."""
+    def save_snapshot(self, index: int, term: int, data: bytes) -> None:
+        """Makes a snapshot durable, in place of the one before. It blocks: call it from a worker thread."""
+    def load_snapshot(self) -> tuple[int, int, bytes] | None:
+        """Index, term and data of the last snapshot, every byte checked."""
+    def compact(self, index: int) -> None:
+        """Forgets the entries up to `index`, which the last snapshot must cover. A log that ends before the snapshot,
+        or has another term there, starts over behind it."""
+    def close(self) -> None:
+        """Syncs what is left, ends the writer and gives the folder free. Closing twice is fine."""

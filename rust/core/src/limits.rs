@@ -79,3 +79,20 @@ pub const LONG_POLL_MS_MAX: u64 = 120_000;
 pub const READ_BYTES_PER_CALL: usize = 64 * 1024;
 /// A buffer that has grown beyond this is given back once it is empty.
 pub const IDLE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A log segment that has grown to this is followed by a new one.
+pub const LOG_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest payload of one log entry: the largest message, with much room.
+pub const LOG_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest vote (the id of a node): the vote fits into the first sector of a segment with all else that is there.
+pub const LOG_VOTE_BYTES_MAX: usize = 255;
+/// The most recent part of the log that stays in memory; older entries are read from their segments.
+pub const LOG_CACHE_BYTES: usize = 4 * 1024 * 1024;
+/// How much is read from a segment at once.
+pub const LOG_READ_BLOCK_BYTES: usize = 256 * 1024;
+/// Pieces that a log without a disk is kept in.
+pub const LOG_MEMORY_CHUNK_BYTES: usize = 1024 * 1024;
+/// Zeros written ahead of small groups, so that their syncs change no metadata of the file.
+pub const LOG_ZERO_AHEAD_BYTES: usize = 256 * 1024;
+/// Groups above this gain nothing from zeros written ahead.
+pub const LOG_ZERO_AHEAD_GROUP_BYTES_MAX: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 mod errors;
 mod events;
 mod hub;
+mod log;
 
 use pyo3::prelude::*;
 
@@ -19,6 +20,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::hub::{ConfigView, Hub, Reactor};
+    #[pymodule_export]
+    use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced};
 
     /// The version of the core, which is the version of the package.
     #[pymodule_init]

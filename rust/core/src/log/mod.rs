@@ -1,1 +1,29 @@
-//! (being written)
+//! The replicated log: segment files with a checksum per record, hard state and entries in one durable order, snapshots.
+//!
+//! - [`Log`] is the log without a thread; [`Writer`] does what it hands out. A simulation drives the two itself.
+//! - [`SharedLog`] adds the one writer thread and a descriptor to wait for (group commit).
+//! - [`Disk`] is what both stand on; [`RealDisk`] is a folder of the file system.
+
+mod cache;
+mod disk;
+mod error;
+mod index;
+mod read;
+mod real_disk;
+mod record;
+mod recover;
+mod segment;
+mod shared;
+mod signal;
+mod snapshot;
+mod state;
+mod writer;
+
+pub use disk::{Disk, DiskFile};
+pub use error::LogError;
+pub use read::{DiskReading, Reading, Slice};
+pub use real_disk::RealDisk;
+pub use recover::Options;
+pub use shared::SharedLog;
+pub use state::{Appending, HardState, Log, Snapshot, SnapshotId, Synced, Work};
+pub use writer::Writer;

@@ -1,0 +1,58 @@
+//! The most recent part of the record stream, kept in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A contiguous piece of the record stream; records do not span chunks.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub position: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Chunk {
+    pub fn end(&self) -> u64 {
+        self.position + self.bytes.len() as u64
+    }
+}
+
+/// A bounded queue of chunks, newest last. What falls out is read back from the segments.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+}
+
+impl Cache {
+    pub fn push(&mut self, chunk: Arc<Chunk>) {
+        self.bytes += chunk.bytes.len();
+        self.chunks.push_back(chunk);
+    }
+
+    /// The stream from `position` to the end of its chunk.
+    pub fn read(&self, position: u64) -> Option<&[u8]> {
+        let behind = self.chunks.partition_point(|chunk| chunk.position <= position);
+        let chunk = self.chunks.get(behind.checked_sub(1)?)?;
+        chunk.bytes.get((position - chunk.position) as usize..).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Lets the oldest chunks go until the rest fits; the newest always stays.
+    pub fn shrink_to_bytes(&mut self, limit: usize) {
+        while self.bytes > limit && self.chunks.len() > 1 {
+            self.pop();
+        }
+    }
+
+    /// Lets chunks go that end at or before `position`.
+    pub fn drop_before(&mut self, position: u64) {
+        while self.chunks.front().is_some_and(|chunk| chunk.end() <= position) {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(chunk) = self.chunks.pop_front() {
+            self.bytes -= chunk.bytes.len();
+        }
+    }
+}

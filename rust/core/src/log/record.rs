@@ -1,0 +1,146 @@
+//! The bytes of one record: a checksum, its length and kind, its index and term, and the payload.
+//!
+//! ```text
+//! 0        4               8        16       24
+//! | crc32  | kind, length  | index  | term   | payload ... | zeros to a multiple of 8 |
+//! ```
+//! The checksum covers everything behind it and is seeded with the log's salt and the record's position, so that a record
+//! is valid only in this log at this place: a misplaced or left-over one, or one that a client wrote into a payload, is not.
+
+/// Bytes in front of a payload.
+pub(crate) const RECORD_HEADER_BYTES: usize = 24;
+/// Records start at multiples of this.
+pub(crate) const RECORD_ALIGN_BYTES: usize = 8;
+/// The smallest unit that a disk writes whole; a torn write loses whole sectors.
+pub(crate) const SECTOR_BYTES: usize = 512;
+
+const LENGTH_BITS: u32 = 28;
+const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One entry of the log: the payload at index and term.
+    Entry = 1,
+    /// The hard state: term, and the vote as payload.
+    Hard = 2,
+    /// From here on the last entry is (index, term): what followed it is gone.
+    Cut = 3,
+    /// The end of a synced group: index is the position at which the group starts, term counts its blank sectors.
+    Mark = 4,
+}
+
+impl Kind {
+    fn from_bits(bits: u32) -> Option<Self> {
+        match bits {
+            1 => Some(Kind::Entry),
+            2 => Some(Kind::Hard),
+            3 => Some(Kind::Cut),
+            4 => Some(Kind::Mark),
+            _ => None,
+        }
+    }
+}
+
+/// One decoded record; the payload is borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub kind: Kind,
+    pub index: u64,
+    pub term: u64,
+    pub payload: &'a [u8],
+}
+
+/// Why no record starts here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Only zeros: nothing was written here.
+    Blank,
+    /// The bytes end before the record does: how many it takes in all.
+    Short { needed: usize },
+    /// Not a record of this log at this position.
+    Invalid(&'static str),
+}
+
+/// The seed of the checksum of a record at a position.
+#[inline]
+pub(crate) fn seed(salt: u64, position: u64) -> u32 {
+    ((salt ^ position).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Bytes that a record with such a payload takes.
+#[inline]
+pub(crate) fn record_bytes(payload_length: usize) -> usize {
+    (RECORD_HEADER_BYTES + payload_length).next_multiple_of(RECORD_ALIGN_BYTES)
+}
+
+/// Appends a record. The payload's length was checked against the limit before.
+#[inline]
+pub(crate) fn encode(out: &mut Vec<u8>, seed: u32, kind: Kind, index: u64, term: u64, payload: &[u8]) {
+    let start = out.len();
+    let size = record_bytes(payload.len());
+    let mut header = [0; RECORD_HEADER_BYTES];
+    header[4..8].copy_from_slice(&((kind as u32) << LENGTH_BITS | payload.len() as u32).to_le_bytes());
+    header[8..16].copy_from_slice(&index.to_le_bytes());
+    header[16..24].copy_from_slice(&term.to_le_bytes());
+    out.reserve(size);
+    out.extend_from_slice(&header);
+    out.extend_from_slice(payload);
+    out.resize(start + size, 0);
+    let checksum = checksum(seed, &out[start + 4..]);
+    out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Reads the record at the start of `bytes`; the second value is how many bytes it takes.
+#[inline]
+pub(crate) fn decode(bytes: &[u8], seed: u32) -> Result<(Record<'_>, usize), Defect> {
+    let Some(header) = bytes.first_chunk::<RECORD_HEADER_BYTES>() else {
+        let blank = bytes.iter().all(|byte| *byte == 0);
+        return Err(if blank { Defect::Blank } else { Defect::Short { needed: RECORD_HEADER_BYTES } });
+    };
+    let kind_and_length = word32(header, 4);
+    let Some(kind) = Kind::from_bits(kind_and_length >> LENGTH_BITS) else {
+        let blank = header.iter().all(|byte| *byte == 0);
+        return Err(if blank { Defect::Blank } else { Defect::Invalid("no record of a known kind") });
+    };
+    let length = (kind_and_length & LENGTH_MASK) as usize;
+    let size = record_bytes(length);
+    let Some(whole) = bytes.get(..size) else { return Err(Defect::Short { needed: size }) };
+    if checksum(seed, &whole[4..]) != word32(header, 0) {
+        return Err(Defect::Invalid("the checksum of the record does not match"));
+    }
+    let payload = &whole[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length];
+    Ok((Record { kind, index: word64(header, 8), term: word64(header, 16), payload }, size))
+}
+
+/// The offsets in `bytes` at which a mark may start: cheap to test, to be confirmed by `decode`.
+pub(crate) fn mark_candidates(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let wanted = ((Kind::Mark as u32) << LENGTH_BITS).to_le_bytes();
+    let offsets = (0..bytes.len().saturating_sub(RECORD_HEADER_BYTES - 1)).step_by(RECORD_ALIGN_BYTES);
+    offsets.filter(move |offset| bytes[offset + 4..offset + 8] == wanted)
+}
+
+/// How many sectors of `bytes`, which start at `offset` in their file, hold only zeros.
+///
+/// A write that was torn leaves sectors blank; flipped bits do not. A mark remembers how many were blank from the
+/// beginning, so that recovery can tell one from the other (compare `isTornEntry` of etcd's WAL decoder).
+pub(crate) fn blank_sectors(bytes: &[u8], offset: u64) -> u64 {
+    let head = (SECTOR_BYTES - (offset % SECTOR_BYTES as u64) as usize).min(bytes.len());
+    let (first, rest) = bytes.split_at(head);
+    let sectors = std::iter::once(first).chain(rest.chunks(SECTOR_BYTES));
+    sectors.filter(|sector| !sector.is_empty() && sector.iter().all(|byte| *byte == 0)).count() as u64
+}
+
+fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+fn word32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+pub(super) fn word64(bytes: &[u8], at: usize) -> u64 {
+    u64::from(word32(bytes, at)) | u64::from(word32(bytes, at + 4)) << 32
+}

@@ -1,0 +1,243 @@
+//! The log with its writer thread: callers append, the thread syncs whatever has gathered, the descriptor tells.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::error::LogError;
+use super::read::{Reading, Slice};
+use super::real_disk::RealDisk;
+use super::recover::Options;
+use super::signal::Signal;
+use super::snapshot::{read_snapshot, remove_others, write_snapshot};
+use super::state::{Log, Snapshot, SnapshotId, Synced};
+use super::writer::Writer;
+
+/// A log that many threads may use. Nothing here blocks on the disk except `sync`, `close`, the snapshots, and the
+/// reading of entries that are no longer in memory.
+#[derive(Debug)]
+pub struct SharedLog {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// One snapshot is written at a time.
+    snapshots: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Wakes the writer.
+    work: Condvar,
+    /// Wakes those who wait in `sync`.
+    done: Condvar,
+    signal: OnceLock<Signal>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Taken away by `close`.
+    log: Option<Log>,
+    closing: bool,
+}
+
+impl SharedLog {
+    /// A log that is kept nowhere; everything is durable at once.
+    pub fn in_memory() -> Self {
+        Self::new(Log::in_memory())
+    }
+
+    /// Opens or creates the log in a folder and starts its writer. Without `syncs` nothing survives a power cut.
+    pub fn open(directory: &Path, options: Options, syncs: bool) -> Result<Self, LogError> {
+        let disk = RealDisk::new(directory, syncs);
+        let disk = disk.map_err(|error| LogError::io("create", directory.display().to_string(), error))?;
+        let (log, writer) = Log::open(Arc::new(disk), options)?;
+        let opened = Self::new(log);
+        let shared = Arc::clone(&opened.shared);
+        let spawned = thread::Builder::new().name("log-writer".into()).spawn(move || shared.write_until_closed(writer));
+        let handle =
+            spawned.map_err(|error| LogError::io("start the writer of", directory.display().to_string(), error))?;
+        *opened.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(handle);
+        Ok(opened)
+    }
+
+    fn new(log: Log) -> Self {
+        let inner = Mutex::new(Inner { log: Some(log), closing: false });
+        let shared = Shared { inner, work: Condvar::new(), done: Condvar::new(), signal: OnceLock::new() };
+        Self { shared: Arc::new(shared), thread: Mutex::new(None), snapshots: Mutex::new(()) }
+    }
+
+    /// Runs one operation on the log and lets the writer know if it left something to sync.
+    pub fn with<T>(&self, operation: impl FnOnce(&mut Log) -> T) -> Result<T, LogError> {
+        let mut inner = self.shared.lock();
+        let log = inner.log.as_mut().ok_or(LogError::Closed)?;
+        let before = log.synced();
+        let result = operation(log);
+        if log.has_work() {
+            self.shared.work.notify_one();
+        } else if log.synced() != before {
+            self.shared.raise();
+        }
+        Ok(result)
+    }
+
+    /// A descriptor that is readable once something was synced or failed, until `poll`.
+    pub fn fileno(&self) -> Result<RawFd, LogError> {
+        if let Some(signal) = self.shared.signal.get() {
+            return Ok(signal.fileno());
+        }
+        let signal =
+            Signal::new().map_err(|error| LogError::io("create", "the descriptor of the log".into(), error))?;
+        // What was synced before anybody waited is told as well.
+        signal.raise();
+        Ok(self.shared.signal.get_or_init(|| signal).fileno())
+    }
+
+    /// What is durable. Lowers the descriptor first, so that nothing is missed.
+    pub fn poll(&self) -> Result<Synced, LogError> {
+        if let Some(signal) = self.shared.signal.get() {
+            signal.lower();
+        }
+        self.with(|log| log.check().map(|()| log.synced()))?
+    }
+
+    /// Waits until everything that was appended so far is durable.
+    pub fn sync(&self, timeout: Duration) -> Result<(), LogError> {
+        let deadline = Instant::now() + timeout;
+        let mut inner = self.shared.lock();
+        let ticket = inner.log.as_ref().ok_or(LogError::Closed)?.ticket();
+        loop {
+            let log = inner.log.as_ref().ok_or(LogError::Closed)?;
+            log.check()?;
+            if log.synced().ticket >= ticket {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LogError::Timeout { timeout_ms: timeout.as_millis() as u64 });
+            }
+            inner = self.shared.done.wait_timeout(inner, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+    }
+
+    /// Entries from `first` to `last`; see `Log::slice`. The disk is read without holding the log.
+    pub fn slice(&self, first: u64, last: u64, max_bytes: usize) -> Result<Slice, LogError> {
+        match self.with(|log| log.slice(first, last, max_bytes))?? {
+            Reading::Ready(slice) => Ok(slice),
+            Reading::OnDisk(reading) => reading.read(),
+        }
+    }
+
+    /// Makes a snapshot durable. It replaces the previous one; entries that it covers may be compacted from then on.
+    pub fn save_snapshot(&self, snapshot: SnapshotId, data: &[u8]) -> Result<(), LogError> {
+        let _one = self.snapshots.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let disk = self.with(|log| {
+            log.check()?;
+            log.check_snapshot(snapshot)?;
+            if log.disk().is_none() {
+                log.memory_snapshot = Some(Arc::new(data.to_vec()));
+            }
+            Ok::<_, LogError>(log.disk())
+        })??;
+        if let Some(disk) = disk {
+            if let Err((error, certain)) = write_snapshot(disk.as_ref(), snapshot, data) {
+                if !certain {
+                    self.with(|log| log.fail(error.to_string()))?;
+                    self.shared.raise();
+                }
+                return Err(error);
+            }
+            self.with(|log| log.note_snapshot(snapshot))?;
+            let names = disk.list().map_err(|error| LogError::io("list", disk.path(""), error))?;
+            return remove_others(disk.as_ref(), &names, snapshot);
+        }
+        self.with(|log| log.note_snapshot(snapshot))
+    }
+
+    /// The last snapshot, every byte of it checked.
+    pub fn load_snapshot(&self) -> Result<Option<Snapshot>, LogError> {
+        let _one = self.snapshots.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let (snapshot, disk, data) = self.with(|log| (log.snapshot(), log.disk(), log.memory_snapshot.clone()))?;
+        if snapshot.index == 0 {
+            return Ok(None);
+        }
+        match disk {
+            None => Ok(data.map(|data| Snapshot { id: snapshot, data })),
+            Some(disk) => {
+                let data = Arc::new(read_snapshot(disk.as_ref(), snapshot)?);
+                Ok(Some(Snapshot { id: snapshot, data }))
+            }
+        }
+    }
+
+    /// Syncs what is left, ends the thread and gives the folder free. Later calls raise `Closed`; closing twice is fine.
+    pub fn close(&self) -> Result<(), LogError> {
+        self.shared.lock().closing = true;
+        self.shared.work.notify_one();
+        let handle = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(handle) = handle {
+            // The thread catches its own panics.
+            let _ = handle.join();
+        }
+        let log = self.shared.lock().log.take();
+        self.shared.done.notify_all();
+        self.shared.raise();
+        log.map_or(Ok(()), |log| log.check())
+    }
+}
+
+impl Drop for SharedLog {
+    fn drop(&mut self) {
+        // Whoever wants to know how it ended calls `close`.
+        let _ = self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|poisoned| {
+            let mut inner = poisoned.into_inner();
+            // An operation that panicked may have left the log half changed.
+            if let Some(log) = inner.log.as_mut() {
+                log.fail("an operation on the log panicked".into());
+            }
+            inner
+        })
+    }
+
+    fn raise(&self) {
+        if let Some(signal) = self.signal.get() {
+            signal.raise();
+        }
+    }
+
+    /// The writer's thread: takes what has gathered, writes and syncs it, again and again.
+    fn write_until_closed(&self, mut writer: Writer) {
+        let mut inner = self.lock();
+        loop {
+            let work = inner.log.as_mut().and_then(Log::begin_sync);
+            let Some(work) = work else {
+                if inner.closing {
+                    return;
+                }
+                inner = self.work.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            drop(inner);
+            let result = catch_unwind(AssertUnwindSafe(|| writer.perform(&work)));
+            let result = result.unwrap_or_else(|_| {
+                let source = io::Error::other("the writer panicked");
+                Err(LogError::io("write to", "the log".into(), source))
+            });
+            inner = self.lock();
+            if let Some(log) = inner.log.as_mut() {
+                log.complete_sync(result);
+            }
+            self.done.notify_all();
+            self.raise();
+        }
+    }
+}
