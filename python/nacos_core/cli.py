@@ -1,0 +1,106 @@
+"""The command line: reads the settings, runs one node, and says on stdout where it is."""
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from nacos_core import clock, settings
+from nacos_core.errors import NacosCoreError, SettingsError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from nacos_core.node import Node
+
+
+def build_parser() -> "argparse.ArgumentParser":
+    """Every option is left out of the result when it is not given, so that lesser sources can say."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="nacos-core",
+        description="A naming and configuration server that speaks the Nacos wire protocols.",
+        epilog="Each option is also read from NACOS_CORE_<OPTION> in the environment and from the TOML file of "
+        "--config. The administrator's first password is taken from NACOS_CORE_ADMIN_PASSWORD.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", nargs="?", choices=["serve"], default="serve", help="what to do (serve)")
+    for option in settings.OPTIONS:
+        flag = "--" + option.name.replace("_", "-")
+        if option.is_flag:
+            parser.add_argument(flag, action="store_const", const=True, help=option.help)
+        else:
+            parser.add_argument(flag, metavar=option.metavar, help=option.help)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with the same options")
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until SIGTERM or Ctrl-C. Gives the exit code: 0 clean, 1 the node failed, 2 wrong settings."""
+    started_ms = clock.monotonic_ms()
+    flags = vars(build_parser().parse_args(arguments))
+    if flags.pop("version"):
+        from nacos_core import __version__
+
+        print(f"nacos-core {__version__}")
+        return 0
+    try:
+        chosen = settings.load(flags, os.environ)
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=chosen.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        return _run(chosen, started_ms)
+    except SettingsError as error:
+        print(f"nacos-core: {error}", file=sys.stderr)
+        return 2
+    except (NacosCoreError, OSError) as error:
+        print(f"nacos-core: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(chosen: settings.Settings, started_ms: float) -> int:
+    import trio
+
+    from nacos_core._core import LogError
+
+    try:
+        trio.run(_serve, chosen, started_ms)
+    except LogError as error:
+        print(f"nacos-core: the log cannot be used any more, stopping: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(chosen: settings.Settings, started_ms: float) -> None:
+    import signal
+
+    import trio
+
+    from nacos_core.node import run_node
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with run_node(chosen, announce=_announce_addresses) as node:
+            if node.generated_password is not None:
+                _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
+            _say(f"ready in {clock.monotonic_ms() - started_ms:.0f} ms")
+            async for number in signals:
+                logging.getLogger("nacos_core").info("%s: stopping", signal.Signals(number).name)
+                break
+
+
+def _announce_addresses(node: "Node") -> None:
+    from nacos_core import __version__
+
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    _say(f"nacos-core {__version__}")
+    _say(f"HTTP http://{host}:{node.http_port}/nacos, gRPC {host}:{node.grpc_port}")
+    _say(f"data folder {node.data.resolve()}")
+    _say(f"authentication {'on' if node.settings.auth else 'off'}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

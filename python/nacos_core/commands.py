@@ -1,0 +1,84 @@
+"""The commands that go through the log, as msgpack arrays that begin with a tag.
+
+A command carries everything that applying it needs, its time included. Fields are only ever added at the end, with a
+default, so that every log that was ever written can be read.
+"""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+
+class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command", gc=False):
+    """What all commands have in common."""
+
+
+class PublishConfig(_Command, frozen=True, tag="config.publish"):
+    """Create or replace a configuration. ``cas_md5`` not empty: only if that is what is there."""
+
+    namespace: str
+    group: str
+    data_id: str
+    content: bytes
+    type: str
+    stamped_ms: int
+    cas_md5: str = ""
+    create_only: bool = False
+    encrypted_data_key: str = ""
+    description: str | None = None
+    application: str | None = None
+    tags: str | None = None
+    use: str | None = None
+    effect: str | None = None
+    schema: str | None = None
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
+class RemoveConfig(_Command, frozen=True, tag="config.remove"):
+    """Remove a configuration; removing an absent one changes nothing."""
+
+    namespace: str
+    group: str
+    data_id: str
+    stamped_ms: int
+
+
+class RegisterPersistent(_Command, frozen=True, tag="instance.register"):
+    """Register a persistent instance; ``instance`` is JSON as the core validated it."""
+
+    namespace: str
+    group: str
+    service: str
+    instance: bytes
+    stamped_ms: int
+
+
+class DeregisterPersistent(_Command, frozen=True, tag="instance.deregister"):
+    """Deregister a persistent instance; an absent one changes nothing."""
+
+    namespace: str
+    group: str
+    service: str
+    instance: bytes
+    stamped_ms: int
+
+
+class SetAdministrator(_Command, frozen=True, tag="administrator.set"):
+    """Set the one administrator; ``password_hash`` as ``auth.passwords`` makes it."""
+
+    user: str
+    password_hash: str
+
+
+Command: TypeAlias = PublishConfig | RemoveConfig | RegisterPersistent | DeregisterPersistent | SetAdministrator
+
+_DECODER: Final = msgspec.msgpack.Decoder(Command)
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+def decode(payload: bytes) -> Command:
+    """Raises ``msgspec.DecodeError`` for what no known version wrote."""
+    command: Command = _DECODER.decode(payload)
+    return command

@@ -1,0 +1,105 @@
+"""Listener requests of 1.x clients that hang until one of their keys changes (protocol/semantics.md section 4.2)."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nacos_core import limits
+from nacos_core.config.rules import namespace_of
+
+ListenKey: TypeAlias = tuple[str, str, str | None]
+"""Data id, group, and the tenant as the client sent it: the answer must repeat that form."""
+
+_StoreKey: TypeAlias = tuple[str, str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Hanging:
+    """One request that waits for its answer."""
+
+    connection: int
+    call: int
+    keys: list[ListenKey]
+    ends_at: float
+    answered: bool = False
+
+
+class LongPolls:
+    """All hanging requests of a node. An answered one is forgotten everywhere at once."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[_StoreKey, dict[Hanging, ListenKey]] = {}
+        self._by_connection: dict[int, dict[Hanging, None]] = {}
+        self._deadlines: list[tuple[float, int, Hanging]] = []
+        self._count = 0
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def hang(self, connection: int, call: int, keys: Iterable[ListenKey], hang_ms: int, now: float) -> bool:
+        """Keeps a request until something changes. False: too many hang already, answer it now."""
+        if self._count >= limits.LONG_POLLS_COUNT_MAX:
+            return False
+        hang_seconds = min(hang_ms, limits.LONG_POLL_HANG_MS_MAX) / 1000
+        hanging = Hanging(connection, call, list(keys), now + hang_seconds)
+        for key in hanging.keys:
+            self._by_key.setdefault(_store_key(key), {})[hanging] = key
+        self._by_connection.setdefault(connection, {})[hanging] = None
+        self._sequence += 1
+        heapq.heappush(self._deadlines, (hanging.ends_at, self._sequence, hanging))
+        self._count += 1
+        return True
+
+    def changed(self, namespace: str, group: str, data_id: str) -> list[tuple[Hanging, ListenKey]]:
+        """Requests to be answered with this one key, and the key as each of them wrote it."""
+        waiting = self._by_key.get((namespace, group, data_id))
+        if not waiting:
+            return []
+        answered = list(waiting.items())
+        for hanging, _ in answered:
+            self._forget(hanging)
+        return answered
+
+    def ended(self, now: float) -> list[Hanging]:
+        """Requests whose time is up: nothing changed."""
+        answered = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            hanging = heapq.heappop(self._deadlines)[2]
+            if not hanging.answered:
+                self._forget(hanging)
+                answered.append(hanging)
+        return answered
+
+    def gone(self, connection: int) -> None:
+        """The connection closed: nobody waits for the answers any more."""
+        for hanging in list(self._by_connection.get(connection, ())):
+            self._forget(hanging)
+
+    def next_deadline(self) -> float:
+        """When ``ended`` has something to say; infinite if never."""
+        while self._deadlines and self._deadlines[0][2].answered:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else float("inf")
+
+    def _forget(self, hanging: Hanging) -> None:
+        hanging.answered = True
+        self._count -= 1
+        for key in hanging.keys:
+            store_key = _store_key(key)
+            waiting = self._by_key.get(store_key)
+            if waiting is not None:
+                waiting.pop(hanging, None)
+                if not waiting:
+                    del self._by_key[store_key]
+        of_connection = self._by_connection[hanging.connection]
+        del of_connection[hanging]
+        if not of_connection:
+            del self._by_connection[hanging.connection]
+        hanging.keys = []
+
+
+def _store_key(key: ListenKey) -> _StoreKey:
+    data_id, group, tenant = key
+    return namespace_of(tenant), group, data_id

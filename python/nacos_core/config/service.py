@@ -1,0 +1,75 @@
+"""Turns what a client asks for into a command that makes sense, or says why it does not."""
+
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from nacos_core.commands import PublishConfig, RemoveConfig
+from nacos_core.config import rules
+
+if TYPE_CHECKING:
+    from nacos_core.clock import WallClock
+
+
+class Attributes(TypedDict, total=False):
+    """What a publication may have beside its key, content and type."""
+
+    cas_md5: str
+    create_only: bool
+    encrypted_data_key: str
+    description: str | None
+    application: str | None
+    tags: str | None
+    use: str | None
+    effect: str | None
+    schema: str | None
+    source_user: str | None
+    source_ip: str | None
+
+
+class ConfigService:
+    """Makes the commands; every API that publishes or removes goes through here."""
+
+    def __init__(self, wall_clock: "WallClock") -> None:
+        self._wall_clock = wall_clock
+
+    def publication(
+        self,
+        tenant: str | None,
+        group: str,
+        data_id: str,
+        content: str,
+        type: str | None,
+        **attributes: Unpack[Attributes],
+    ) -> PublishConfig:
+        """The command that publishes.
+
+        Raises:
+            ParameterRefused: a name breaks the rules of names.
+            ConfigRefused: a name or the content is blank, or something is too long.
+        """
+        namespace = rules.namespace_of(tenant)
+        rules.check_key(namespace, group, data_id)
+        rules.check_key_present(group, data_id)
+        rules.check_content(content)
+        command = PublishConfig(
+            namespace,
+            group,
+            data_id,
+            content.encode(),
+            rules.known_type(type),
+            self._wall_clock(),
+            **attributes,
+        )
+        rules.check_attributes(command)
+        return command
+
+    def removal(self, tenant: str | None, group: str, data_id: str) -> RemoveConfig:
+        """The command that removes.
+
+        Raises:
+            ParameterRefused: a name breaks the rules of names.
+            ConfigRefused: a name is blank.
+        """
+        namespace = rules.namespace_of(tenant)
+        rules.check_key(namespace, group, data_id)
+        rules.check_key_present(group, data_id)
+        return RemoveConfig(namespace, group, data_id, self._wall_clock())

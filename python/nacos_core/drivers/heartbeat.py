@@ -1,0 +1,33 @@
+"""Looks every second for instances whose beats are late and for connections without use, and now and then for services
+that nobody offers."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from nacos_core import limits
+
+if TYPE_CHECKING:
+    from nacos_core._core import Hub
+    from nacos_core.clock import WallClock
+    from nacos_core.drivers.push import Pushes
+
+_logger = logging.getLogger(__name__)
+
+
+async def run_heartbeats(*, hub: "Hub", pushes: "Pushes", wall_clock: "WallClock", settle: Callable[[], None]) -> None:
+    """Runs until cancelled."""
+    clean_at = trio.current_time() + limits.EMPTY_SERVICE_FIRST_SCAN_SECONDS
+    while True:
+        await trio.sleep(limits.EXPIRY_INTERVAL_SECONDS)
+        unhealthy, removed = hub.expire(wall_clock())
+        if unhealthy or removed:
+            _logger.info("beats missing: %d instances unhealthy, %d removed", unhealthy, removed)
+        hub.close_quiet_connections(wall_clock(), limits.QUIET_CONNECTION_MS)
+        if trio.current_time() >= clean_at:
+            clean_at = trio.current_time() + limits.EMPTY_SERVICE_SCAN_SECONDS
+            hub.clean_empty_services(wall_clock(), limits.EMPTY_SERVICE_UNCHANGED_MS)
+            pushes.expire_subscriptions()
+        settle()

@@ -1,0 +1,50 @@
+"""Checks passwords in threads: few at a time, a short queue, and the loop never waits."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from nacos_core import limits
+from nacos_core.auth.passwords import verify_password
+
+if TYPE_CHECKING:
+    from nacos_core.auth.identity import Password
+    from nacos_core.state_machine import StateMachine
+
+
+class Logins:
+    """The hash workers. At most half of the processors hash at once, so a flood of logins leaves room for the rest."""
+
+    def __init__(self, *, nursery: trio.Nursery, state_machine: "StateMachine", settle: Callable[[], None]) -> None:
+        self._nursery = nursery
+        self._state_machine = state_machine
+        self._settle = settle
+        self._limiter = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
+        self._waiting = 0
+
+    def check(self, login: "Password", complete: Callable[[bool], None]) -> bool:
+        """Checks in the background and calls ``complete``; False, and no call, if too many wait already."""
+        if self._state_machine.administrator is None or self._waiting >= limits.LOGINS_WAITING_MAX:
+            return False
+        self._waiting += 1
+        self._nursery.start_soon(self._check, login, complete)
+        return True
+
+    async def _check(self, login: "Password", complete: Callable[[bool], None]) -> None:
+        try:
+            administrator = self._state_machine.administrator
+            assert administrator is not None, "checked before the task was started"
+            # An unknown user costs the same hash, so that the time tells nothing.
+            is_password = await trio.to_thread.run_sync(
+                verify_password,
+                login.password,
+                administrator.password_hash,
+                limiter=self._limiter,
+                abandon_on_cancel=True,
+            )
+            complete(is_password and login.user == administrator.user)
+        finally:
+            self._waiting -= 1
+        self._settle()

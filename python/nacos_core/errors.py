@@ -1,0 +1,47 @@
+"""What can go wrong, by what the caller can do about it."""
+
+
+class NacosCoreError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SettingsError(NacosCoreError):
+    """A setting is unknown, has a wrong value, or does not fit another one; the message names it."""
+
+
+class StartError(NacosCoreError):
+    """The node cannot start: an address is taken, or a file of the data folder cannot be used."""
+
+
+class InvalidParameter(NacosCoreError, ValueError):
+    """A name or value that the protocol does not allow, in the words that clients know."""
+
+
+class NotReady(NacosCoreError):
+    """No leader accepts writes at the moment: nothing was written, try again later."""
+
+
+class Overloaded(NacosCoreError):
+    """Too much is waiting to be written: nothing was written, try again later."""
+
+
+class OutcomeUnknown(NacosCoreError):
+    """The node stopped before it knew: the write may or may not be there after the next start."""
+
+
+class CommandRefused(NacosCoreError):
+    """A command that was committed and makes no sense where it stands in the log: it changed nothing."""
+
+
+class CasMismatch(CommandRefused):
+    """Compare-and-set: the configuration is no longer the one that the caller has seen."""
+
+    def __init__(self) -> None:
+        super().__init__("Cas publish fail, server md5 may have changed.")
+
+
+class AlreadyExists(CommandRefused):
+    """Create-only publication of a configuration that exists."""
+
+    def __init__(self) -> None:
+        super().__init__("config already exist")

@@ -1,0 +1,316 @@
+"""Naming and configuration for the program that embeds a node: the same services, without a socket between."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+
+from nacos_core.commands import DeregisterPersistent, RegisterPersistent
+from nacos_core.config.rules import namespace_of
+from nacos_core.errors import InvalidParameter, NacosCoreError
+from nacos_core.naming.local import LocalPublications
+from nacos_core.naming.model import (
+    DEFAULT_CLUSTER,
+    DEFAULT_GROUP,
+    DEFAULT_NAMESPACE,
+    Instance,
+    Service,
+    ServicePage,
+    read_service,
+    write_instances,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nacos_core._core import ConfigView, Hub
+    from nacos_core.clock import WallClock
+    from nacos_core.commands import Command
+    from nacos_core.config.service import ConfigService
+    from nacos_core.drivers.push import Pushes
+    from nacos_core.drivers.raft import RaftDriver
+    from nacos_core.state_machine import Outcome
+
+Key: TypeAlias = tuple[str, str, str]
+
+
+class Writes:
+    """Hands commands to the log and waits for what becomes of them."""
+
+    def __init__(self, raft: "RaftDriver") -> None:
+        self._raft = raft
+
+    async def apply(self, command: "Command") -> "Outcome":
+        """Waits until the command is durable and applied. Cancelling stops the waiting, not the command.
+
+        Raises:
+            CommandRefused: it was applied and changed nothing.
+            NotReady, Overloaded: it was not written.
+            OutcomeUnknown: the node stopped meanwhile.
+        """
+        done = trio.Event()
+        results: list[Outcome | NacosCoreError] = []
+
+        def complete(result: "Outcome | NacosCoreError") -> None:
+            results.append(result)
+            done.set()
+
+        self._raft.propose(command, complete)
+        self._raft.flush()
+        await done.wait()
+        result = results[0]
+        if isinstance(result, NacosCoreError):
+            raise result
+        return result
+
+
+class Changes:
+    """Tells that something has changed since it was last looked at; changes in between become one."""
+
+    def __init__(self) -> None:
+        self._changed = trio.Event()
+
+    def note(self) -> None:
+        """There was a change."""
+        self._changed.set()
+
+    def look(self) -> None:
+        """The present state is about to be read: only what changes from here on counts."""
+        if self._changed.is_set():
+            self._changed = trio.Event()
+
+    async def wait(self) -> None:
+        """Waits for a change since the last look."""
+        await self._changed.wait()
+
+
+class Naming:
+    """Registration and discovery. Ephemeral instances registered here live as long as the node."""
+
+    def __init__(
+        self,
+        *,
+        hub: "Hub",
+        writes: Writes,
+        pushes: "Pushes",
+        wall_clock: "WallClock",
+        settle: "Callable[[], None]",
+    ) -> None:
+        self._hub = hub
+        self._writes = writes
+        self._pushes = pushes
+        self._wall_clock = wall_clock
+        self._settle = settle
+        self._publisher = hub.open_local()
+        self._local = LocalPublications()
+
+    async def register(
+        self,
+        service: str,
+        ip: str,
+        port: int,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        group: str = DEFAULT_GROUP,
+        cluster: str = DEFAULT_CLUSTER,
+        weight: float = 1.0,
+        healthy: bool = True,
+        enabled: bool = True,
+        ephemeral: bool = True,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Registers an instance, in place of an earlier one of the same address and cluster.
+
+        Raises:
+            InvalidParameter: names what is wrong, or that the service holds the other kind of instance.
+            NacosCoreError: as ``Writes.apply`` says, for a persistent instance.
+        """
+        instance = Instance(
+            ip=ip,
+            port=port,
+            weight=weight,
+            healthy=healthy,
+            enabled=enabled,
+            ephemeral=ephemeral,
+            cluster=cluster,
+            metadata=dict(metadata or {}),
+        )
+        key = (namespace_of(namespace), group, service)
+        if ephemeral:
+            await trio.lowlevel.checkpoint()
+            self._publish(key, self._local.with_instance(key, instance))
+        else:
+            await self._writes.apply(RegisterPersistent(*key, write_instances(instance), self._wall_clock()))
+
+    async def deregister(
+        self,
+        service: str,
+        ip: str,
+        port: int,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        group: str = DEFAULT_GROUP,
+        cluster: str = DEFAULT_CLUSTER,
+        ephemeral: bool = True,
+    ) -> None:
+        """Removes an instance that was registered here, or a persistent one of whomever; an absent one is no error."""
+        key = (namespace_of(namespace), group, service)
+        if ephemeral:
+            await trio.lowlevel.checkpoint()
+            self._publish(key, self._local.without_instance(key, ip, port, cluster))
+        else:
+            instance = Instance(ip=ip, port=port, cluster=cluster, ephemeral=False)
+            await self._writes.apply(DeregisterPersistent(*key, write_instances(instance), self._wall_clock()))
+
+    def list(
+        self,
+        service: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        group: str = DEFAULT_GROUP,
+        clusters: str = "",
+        healthy_only: bool = False,
+    ) -> Service:
+        """The instances of a service as clients see them; an unknown service has none.
+
+        Raises:
+            InvalidParameter: a name is wrong.
+        """
+        key = (namespace_of(namespace), group, service)
+        try:
+            return read_service(self._hub.service_info(*key, clusters, healthy_only, self._wall_clock()))
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
+
+    def services(
+        self, *, namespace: str = DEFAULT_NAMESPACE, group: str = DEFAULT_GROUP, page: int = 1, page_size: int = 1000
+    ) -> ServicePage:
+        """The names of the services of one group."""
+        return ServicePage(*self._hub.list_services(namespace_of(namespace), group, page, page_size))
+
+    @asynccontextmanager
+    async def subscribe(
+        self, service: str, *, namespace: str = DEFAULT_NAMESPACE, group: str = DEFAULT_GROUP
+    ) -> AsyncIterator[AsyncIterator[Service]]:
+        """Inside the block, iterate over the service: as it is now, then after each change.
+
+        Whoever iterates slowly misses states in between, never the last one.
+        """
+        key = (namespace_of(namespace), group, service)
+        changes = Changes()
+
+        async def states() -> AsyncIterator[Service]:
+            while True:
+                changes.look()
+                yield self.list(service, namespace=namespace, group=group)
+                await changes.wait()
+
+        self._pushes.watch("service", key, changes, changes.note)
+        try:
+            yield states()
+        finally:
+            self._pushes.unwatch("service", key, changes)
+
+    def _publish(self, key: Key, instances: Sequence[Instance]) -> None:
+        try:
+            if instances:
+                self._hub.register(self._publisher, *key, write_instances(instances), self._wall_clock())
+            else:
+                self._hub.deregister(self._publisher, *key, self._wall_clock())
+        except ValueError as error:
+            raise InvalidParameter(str(error)) from None
+        self._local.keep(key, instances)
+        self._settle()
+
+
+class Configuration:
+    """Publishing and reading configuration."""
+
+    def __init__(
+        self,
+        *,
+        hub: "Hub",
+        writes: Writes,
+        pushes: "Pushes",
+        service: "ConfigService",
+    ) -> None:
+        self._hub = hub
+        self._writes = writes
+        self._pushes = pushes
+        self._service = service
+
+    async def publish(
+        self,
+        data_id: str,
+        content: str,
+        *,
+        group: str = DEFAULT_GROUP,
+        namespace: str = DEFAULT_NAMESPACE,
+        type: str | None = None,
+        cas_md5: str = "",
+        create_only: bool = False,
+        description: str | None = None,
+        application: str | None = None,
+        tags: str | None = None,
+    ) -> str:
+        """Publishes, waits until it is durable and visible, and gives its md5.
+
+        Raises:
+            InvalidParameter: names what is wrong.
+            CasMismatch: ``cas_md5`` is given and is not the md5 of what is there.
+            NacosCoreError: as ``Writes.apply`` says.
+        """
+        command = self._service.publication(
+            namespace,
+            group,
+            data_id,
+            content,
+            type,
+            cas_md5=cas_md5,
+            create_only=create_only,
+            description=description,
+            application=application,
+            tags=tags,
+        )
+        md5 = await self._writes.apply(command)
+        assert isinstance(md5, str), "a publication gives its md5"
+        return md5
+
+    async def remove(self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """Removes durably; says whether there was anything to remove.
+
+        Raises:
+            InvalidParameter: names what is wrong.
+            NacosCoreError: as ``Writes.apply`` says.
+        """
+        return bool(await self._writes.apply(self._service.removal(namespace, group, data_id)))
+
+    def get(
+        self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE
+    ) -> "ConfigView | None":
+        """What is published now."""
+        return self._hub.get_config(namespace_of(namespace), group, data_id)
+
+    @asynccontextmanager
+    async def listen(
+        self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE
+    ) -> AsyncIterator[AsyncIterator["ConfigView | None"]]:
+        """Inside the block, iterate over the configuration: as it is now, then after each change; None: absent.
+
+        Whoever iterates slowly misses states in between, never the last one.
+        """
+        key = (namespace_of(namespace), group, data_id)
+        changes = Changes()
+
+        async def states() -> "AsyncIterator[ConfigView | None]":
+            while True:
+                changes.look()
+                yield self.get(data_id, group=group, namespace=namespace)
+                await changes.wait()
+
+        self._pushes.watch("config", key, changes, changes.note)
+        try:
+            yield states()
+        finally:
+            self._pushes.unwatch("config", key, changes)

@@ -1,0 +1,80 @@
+"""Every limit and interval of the Python side, named with its unit last. The core keeps its own in limits.rs."""
+
+from typing import Final
+
+# Requests
+TURN_BUDGET_US: Final = 1000
+"""How long the core may work before trio's other tasks get their turn."""
+LISTEN_BACKLOG_COUNT: Final = 1024
+FREE_PAIR_TRIES_COUNT: Final = 200
+"""Random free ports tried until port + 1000 is free as well."""
+GRPC_PORT_OFFSET: Final = 1000
+"""Clients compute the gRPC port as the HTTP port plus this (protocol/grpc.md section 1)."""
+
+# Configuration (protocol/semantics.md section 4)
+CONTENT_CHARACTERS_MAX: Final = 10 * 1024 * 1024
+DATA_ID_CHARACTERS_MAX: Final = 256
+GROUP_CHARACTERS_MAX: Final = 128
+NAMESPACE_CHARACTERS_MAX: Final = 64
+CONFIG_TAGS_COUNT_MAX: Final = 5
+CONFIG_TAG_CHARACTERS_MAX: Final = 64
+DESCRIPTION_CHARACTERS_MAX: Final = 128
+USE_CHARACTERS_MAX: Final = 32
+EFFECT_CHARACTERS_MAX: Final = 32
+TYPE_CHARACTERS_MAX: Final = 32
+SCHEMA_CHARACTERS_MAX: Final = 32768
+LONG_POLLS_COUNT_MAX: Final = 100_000
+LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
+
+# The log
+PROPOSALS_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Commands handed to the log and not yet applied; above it writes are refused instead of filling the memory."""
+APPLY_ENTRIES_COUNT: Final = 2048
+"""Entries applied before other tasks get their turn."""
+APPLY_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of entries read from the log at once while applying."""
+SNAPSHOT_LOG_BYTES: Final = 64 * 1024 * 1024
+"""A snapshot is taken once this much was applied since the last one, or twice that one's size if that is more."""
+
+# Pushes (protocol/semantics.md section 3)
+PUSH_ACK_TIMEOUT_SECONDS: Final = 5.0
+PUSH_RETRY_SECONDS: Final = 1.0
+CONFIG_PUSH_ACK_TIMEOUT_SECONDS: Final = 3.0
+CONFIG_PUSH_RETRY_STEP_SECONDS: Final = 2.0
+CONFIG_PUSH_TRIES_MAX: Final = 50
+UDP_ACK_TIMEOUT_SECONDS: Final = 10.0
+UDP_SUBSCRIPTION_SECONDS: Final = 180.0
+UDP_SUBSCRIPTIONS_COUNT_MAX: Final = 50_000
+UDP_DATAGRAM_BYTES_MAX: Final = 65_000
+UDP_PLAIN_BYTES_MAX: Final = 1024
+"""Datagrams of this size and above are compressed."""
+
+# Liveness
+EXPIRY_INTERVAL_SECONDS: Final = 1.0
+EMPTY_SERVICE_FIRST_SCAN_SECONDS: Final = 30.0
+EMPTY_SERVICE_SCAN_SECONDS: Final = 60.0
+EMPTY_SERVICE_UNCHANGED_MS: Final = 60_000
+QUIET_CONNECTION_MS: Final = 90_000
+"""HTTP connections that asked nothing, and gRPC connections that were not set up, for so long are closed."""
+DETECTION_INTERVAL_SECONDS: Final = 3.0
+DETECTION_IDLE_MS: Final = 20_000
+DETECTION_ANSWER_SECONDS: Final = 5.0
+
+# Authentication
+TOKEN_TTL_SECONDS: Final = 18_000
+KEY_BYTES_MIN: Final = 32
+CREDENTIAL_CHARACTERS_MAX: Final = 1024
+LOGINS_WAITING_MAX: Final = 16
+"""Logins that may wait for a hash worker; more are told to come back."""
+LOGIN_RETRY_SECONDS: Final = 1
+PASSWORD_CACHE_SECONDS: Final = 60.0
+"""How long a user name and password sent with every request are believed without hashing them again."""
+PASSWORD_CACHE_COUNT_MAX: Final = 64
+LOGIN_FAILURES_MAX: Final = 10
+"""Wrong passwords from one address within the window; then that address waits until the window ends."""
+LOGIN_FAILURE_WINDOW_SECONDS: Final = 60.0
+LOGIN_ADDRESSES_COUNT_MAX: Final = 10_000
+
+# Stopping
+CLOSE_SECONDS: Final = 0.8
+"""The whole of a clean stop stays below 1 s."""

@@ -1,0 +1,339 @@
+"""One node: puts the parts together, runs their tasks, and takes everything down again."""
+
+import base64
+import logging
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from nacos_core import _core, keys, limits
+from nacos_core.clock import WallClock, system_wall_clock
+from nacos_core.commands import SetAdministrator
+from nacos_core.config.service import ConfigService
+from nacos_core.drivers.detection import run_detection
+from nacos_core.drivers.dispatch import Dispatcher
+from nacos_core.drivers.heartbeat import run_heartbeats
+from nacos_core.drivers.pump import run_pump
+from nacos_core.drivers.push import Pushes
+from nacos_core.drivers.raft import RaftDriver
+from nacos_core.drivers.streams import Streams
+from nacos_core.drivers.udp import UdpPort
+from nacos_core.errors import StartError
+from nacos_core.in_process import Configuration, Naming, Writes
+from nacos_core.server.context import Context
+from nacos_core.server.listener import Listeners, bind_pair, resolve
+from nacos_core.settings import Settings, check
+from nacos_core.state_machine import StateMachine
+
+if TYPE_CHECKING:
+    from nacos_core.server.gate import Gate
+
+_logger = logging.getLogger("nacos_core")
+
+NODE_ID = "1"
+"""The only voter there is."""
+ABILITIES = {"supportPersistentInstanceByGrpc": True}
+"""What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
+DIGEST_KEY_BYTES = 16
+
+Entropy = Callable[[int], bytes]
+
+
+@asynccontextmanager
+async def open_node(
+    *,
+    port: int | None = 0,
+    host: str = "127.0.0.1",
+    data: str | Path | None = None,
+    auth: bool = False,
+    insecure: bool = False,
+    push_merge_ms: int = 100,
+    admin_password: str | None = None,
+) -> AsyncIterator["Node"]:
+    """Runs a node as long as the block lasts; at its end everything is gone.
+
+    Args:
+        port: HTTP port, gRPC at +1000; 0 takes a free pair, None opens no sockets at all.
+        data: data folder; None takes a temporary one that is removed at the end.
+
+    Raises:
+        SettingsError, StartError, LogError: the node cannot start.
+        LogError: the log failed while it ran; the block is cancelled.
+    """
+    settings = Settings(
+        host=host,
+        port=port,
+        data=None if data is None else Path(data),
+        auth=auth,
+        insecure=insecure,
+        push_merge_ms=push_merge_ms,
+        admin_password=admin_password,
+    )
+    async with run_node(settings) as node:
+        yield node
+
+
+@asynccontextmanager
+async def run_node(
+    settings: Settings,
+    *,
+    announce: Callable[["Node"], None] = lambda node: None,
+    wall_clock: WallClock = system_wall_clock,
+    entropy: Entropy = os.urandom,
+) -> AsyncIterator["Node"]:
+    """As ``open_node``. ``announce`` is called once the ports are bound, before the node is ready."""
+    node: Node | None = None
+    failure: Exception | None = None
+    with ExitStack() as resources:
+        try:
+            async with trio.open_nursery() as nursery:
+                node = Node(settings, resources, nursery, wall_clock, entropy)
+                try:
+                    await node._start(announce)
+                    yield node
+                except Exception as error:
+                    failure = error  # raised below as it is, not within the group of the nursery
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _only(group) from None
+        finally:
+            if node is not None:
+                with trio.CancelScope(shield=True):
+                    await node._stop()
+        if failure is not None:
+            raise failure
+
+
+class Node:
+    """A running node. Made by ``open_node``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        resources: ExitStack,
+        nursery: trio.Nursery,
+        wall_clock: WallClock,
+        entropy: Entropy,
+    ) -> None:
+        self.settings = settings
+        self._nursery = nursery
+        self._wall_clock = wall_clock
+        self._entropy = entropy
+        self._is_ready = False
+        self.generated_password: str | None = None
+        """The administrator's password if this start made it up: it is not to be had again."""
+
+        addresses = resolve(settings.host)
+        if settings.port is not None:
+            check(settings, addresses)
+        self._listeners: Listeners | None = None
+        if settings.port is not None:
+            self._listeners = bind_pair(settings.host, settings.port, random.Random(entropy(8)))
+            resources.callback(self._listeners.close)
+        self.data = _open_folder(settings.data, resources)
+        self._log = _core.Log.open(str(self.data / "log"))
+        resources.callback(self._log.close)
+        if self._log.recovery_report:
+            _logger.warning("recovery of the log: %s", self._log.recovery_report)
+
+        self._hub = _core.Hub(
+            digest_key=keys.load_or_create(self.data / "digest.key", DIGEST_KEY_BYTES, entropy),
+            abilities=ABILITIES,
+            require_tokens=settings.auth,
+        )
+        self._state_machine = StateMachine(self._hub)
+        self._raft = RaftDriver(
+            node_id=NODE_ID,
+            log=self._log,
+            state_machine=self._state_machine,
+            wall_clock=wall_clock,
+            settle=self._settle,
+        )
+        self._udp_port = None if self._listeners is None else UdpPort(addresses[0])
+        self._pushes = Pushes(
+            hub=self._hub,
+            state_machine=self._state_machine,
+            wall_clock=wall_clock,
+            merge_seconds=settings.push_merge_ms / 1000,
+            udp_port=self._udp_port,
+        )
+        config_service = ConfigService(wall_clock)
+        context = Context(
+            settings=settings,
+            version=_core.__version__,
+            hub=self._hub,
+            wall_clock=wall_clock,
+            config=config_service,
+            propose=self._raft.propose,
+            gate=self._make_gate() if settings.auth else None,
+            is_ready=lambda: self._is_ready,
+        )
+        dispatcher = Dispatcher(context=context, pushes=self._pushes)
+        self._dispatch = dispatcher.dispatch
+        self._streams = Streams(hub=self._hub, wall_clock=wall_clock, dispatch=dispatcher.dispatch, settle=self._settle)
+        self._reactor = None if self._listeners is None else _make_reactor(self._hub, self._listeners)
+        self._writes = Writes(self._raft)
+        self.naming = Naming(
+            hub=self._hub, writes=self._writes, pushes=self._pushes, wall_clock=wall_clock, settle=self._settle
+        )
+        self.config = Configuration(hub=self._hub, writes=self._writes, pushes=self._pushes, service=config_service)
+
+    @property
+    def host(self) -> str:
+        """As it was asked for."""
+        return self.settings.host
+
+    @property
+    def http_port(self) -> int | None:
+        """None: no sockets."""
+        return None if self._listeners is None else self._listeners.http_port
+
+    @property
+    def grpc_port(self) -> int | None:
+        """None: no sockets."""
+        return None if self._listeners is None else self._listeners.http_port + limits.GRPC_PORT_OFFSET
+
+    @property
+    def address(self) -> str:
+        """What clients are given as the server's address: ``host:port``."""
+        return f"{self.host}:{self.http_port}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Writes are accepted, and everything that was committed before the start can be read."""
+        return self._is_ready
+
+    async def serve_stream(
+        self, stream: trio.abc.Stream, *, grpc: bool = False, remote_ip: str = "127.0.0.1", remote_port: int = 0
+    ) -> None:
+        """Serves one client over any stream until either side closes it."""
+        await self._streams.serve(stream, grpc=grpc, remote_ip=remote_ip, remote_port=remote_port)
+
+    async def _start(self, announce: Callable[["Node"], None]) -> None:
+        announce(self)
+        self._raft.restore()
+        start = self._nursery.start_soon
+        start(self._raft.run, self._nursery)
+        start(self._pushes.run, self._flush)
+        if self._reactor is not None and self._udp_port is not None:
+            start(self._pump)
+            start(self._udp_port.run)
+        await self._raft.caught_up.wait()
+        start(self._heartbeats)
+        start(self._detection)
+        if self.settings.auth:
+            await self._ensure_administrator()
+        self._is_ready = True
+        self._hub.set_ready(True)
+
+    async def _stop(self) -> None:
+        """Closes the streams, then makes durable what was written."""
+        self._is_ready = False
+        if self._reactor is not None:
+            self._reactor.stop_listening()
+        self._raft.stop()
+        self._flush()
+        if self._reactor is not None:
+            self._reactor.close(self._wall_clock())
+        with trio.move_on_after(limits.CLOSE_SECONDS):
+            await trio.to_thread.run_sync(self._sync_log, abandon_on_cancel=True)
+
+    def _sync_log(self) -> None:
+        try:
+            self._log.sync()
+        except _core.LogError:
+            _logger.exception("the last sync of the log failed")
+
+    async def _pump(self) -> None:
+        assert self._reactor is not None, "there are sockets"
+        await run_pump(reactor=self._reactor, wall_clock=self._wall_clock, dispatch=self._dispatch, settle=self._settle)
+
+    async def _heartbeats(self) -> None:
+        await run_heartbeats(hub=self._hub, pushes=self._pushes, wall_clock=self._wall_clock, settle=self._settle)
+
+    async def _detection(self) -> None:
+        await run_detection(hub=self._hub, wall_clock=self._wall_clock, settle=self._settle)
+
+    def _settle(self) -> None:
+        """After anything that may have changed something: hands on what it led to, and writes out what was queued."""
+        while events := self._hub.take_events():
+            self._dispatch(events)
+        self._raft.flush()
+        self._pushes.settle()
+        self._flush()
+
+    def _flush(self) -> None:
+        self._streams.flush()
+        if self._reactor is not None:
+            self._reactor.flush(self._wall_clock())
+
+    def _make_gate(self) -> "Gate":
+        from nacos_core.auth.attempts import RightPasswords
+        from nacos_core.auth.tokens import Tokens
+        from nacos_core.drivers.logins import Logins
+        from nacos_core.server.gate import Gate
+
+        path = self.data / "token.key"
+        try:
+            tokens = Tokens(keys.load_or_create(path, limits.KEY_BYTES_MIN, self._entropy))
+        except ValueError as error:
+            raise StartError(f"{path}: {error}") from None
+        logins = Logins(nursery=self._nursery, state_machine=self._state_machine, settle=self._settle)
+        return Gate(
+            hub=self._hub,
+            tokens=tokens,
+            right_passwords=RightPasswords(self._entropy(limits.KEY_BYTES_MIN)),
+            check_password=logins.check,
+            wall_clock=self._wall_clock,
+            now=trio.current_time,
+        )
+
+    async def _ensure_administrator(self) -> None:
+        """The password that the environment gives always holds; without one, the first start makes one up."""
+        from nacos_core.auth.passwords import SALT_BYTES, hash_password, verify_password
+        from nacos_core.server.auth_http import ADMINISTRATOR
+
+        administrator = self._state_machine.administrator
+        given = self.settings.admin_password
+        if administrator is not None and (
+            given is None or await trio.to_thread.run_sync(verify_password, given, administrator.password_hash)
+        ):
+            return
+        if given is None:
+            given = self.generated_password = base64.urlsafe_b64encode(self._entropy(18)).decode()
+        password_hash = await trio.to_thread.run_sync(hash_password, given, self._entropy(SALT_BYTES))
+        await self._writes.apply(SetAdministrator(ADMINISTRATOR, password_hash))
+
+
+def _make_reactor(hub: _core.Hub, listeners: Listeners) -> _core.Reactor:
+    reactor = _core.Reactor(hub)
+    for listener in listeners.http:
+        reactor.listen(listener.fileno(), grpc=False)
+    for listener in listeners.grpc:
+        reactor.listen(listener.fileno(), grpc=True)
+    return reactor
+
+
+def _open_folder(folder: Path | None, resources: ExitStack) -> Path:
+    if folder is None:
+        from tempfile import TemporaryDirectory
+
+        return Path(resources.enter_context(TemporaryDirectory(prefix="nacos-core-")))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"cannot make the data folder {folder}: {error.strerror}") from None
+    return folder
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error itself if it is the only one: whoever opens a node need not know that it has tasks."""
+    if len(group.exceptions) != 1:
+        return group
+    error = group.exceptions[0]
+    return _only(error) if isinstance(error, BaseExceptionGroup) else error

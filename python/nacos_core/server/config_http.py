@@ -1,0 +1,129 @@
+"""Configuration over HTTP (protocol/http.md sections 3 and 6.1). Hits of queries never get here: the core has them."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
+from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
+from nacos_core.server import pages
+from nacos_core.server.context import Context, Result
+
+if TYPE_CHECKING:
+    from nacos_core._core import HttpRequest
+
+_ABSENT = b"config data not exist\n"
+_GRAY = "Beta and tag publications are not supported."
+
+
+def query_v1(context: Context, request: "HttpRequest") -> None:
+    """A configuration that is not there, or a question that only gray publications could answer."""
+    if not _require(context, request, "dataId", "group"):
+        return
+    parameters = request.parameters
+    try:
+        check_key(namespace_of(parameters.get("tenant")), parameters["group"], parameters["dataId"])
+    except ParameterRefused as error:
+        _refuse_parameter(context, request, error)
+        return
+    _reply(context, request, 404, _ABSENT)
+
+
+def query_v3(context: Context, request: "HttpRequest") -> None:
+    """The same for the v3 client API, which says so with status 200."""
+    parameters = request.parameters
+    if not parameters.get("dataId"):
+        _refuse_missing_v3(context, request, "dataId")
+    elif not (parameters.get("groupName") or parameters.get("group")):
+        _refuse_missing_v3(context, request, "groupName")
+    else:
+        context.hub.reply_http(request.connection, request.call, 200, pages.JSON, pages.failure(pages.NOT_FOUND))
+
+
+def publish_v1(context: Context, request: "HttpRequest") -> None:
+    """Answers ``true`` once the publication is durable and visible."""
+    if not _require(context, request, "dataId", "group", "content", may_be_empty="content"):
+        return
+    get = request.parameters.get
+    header = request.headers.get
+    if get("tag") or header("betaips"):
+        _reply(context, request, 501, _GRAY.encode())
+        return
+    try:
+        command = context.config.publication(
+            get("tenant"),
+            request.parameters["group"],
+            request.parameters["dataId"],
+            request.parameters["content"],
+            get("type"),
+            cas_md5=header("casmd5") or get("casMd5") or "",
+            encrypted_data_key=get("encryptedDataKey") or "",
+            description=get("desc"),
+            application=get("appName"),
+            tags=get("config_tags"),
+            use=get("use"),
+            effect=get("effect"),
+            schema=get("schema"),
+            source_user=get("src_user"),
+            source_ip=request.client_ip,
+        )
+    except ParameterRefused as error:
+        _refuse_parameter(context, request, error)
+    except ConfigRefused as error:
+        _reply(context, request, 400, f"caused: {error};".encode())
+    else:
+        context.propose(command, partial(_finish, context, request))
+
+
+def remove_v1(context: Context, request: "HttpRequest") -> None:
+    """Answers ``true`` once the removal is durable, and also if there was nothing to remove."""
+    if not _require(context, request, "dataId", "group"):
+        return
+    get = request.parameters.get
+    if get("tag"):  # there are no tag publications, so this one is gone already
+        _reply(context, request, 200, b"true")
+        return
+    try:
+        command = context.config.removal(get("tenant"), request.parameters["group"], request.parameters["dataId"])
+    except ParameterRefused as error:
+        _refuse_parameter(context, request, error)
+    except ConfigRefused as error:
+        _reply(context, request, 400, f"caused: {error};".encode())
+    else:
+        context.propose(command, partial(_finish, context, request))
+
+
+def _finish(context: Context, request: "HttpRequest", result: Result) -> None:
+    match result:
+        case CasMismatch():
+            _reply(context, request, 500, b"false")
+        case CommandRefused():
+            _reply(context, request, 400, f"caused: {result};".encode())
+        case NacosCoreError():
+            _reply(context, request, 503, f"caused: {result};".encode())
+        case _:
+            context.hub.reply_http(request.connection, request.call, 200, pages.JSON_UTF8, b"true")
+
+
+def _require(context: Context, request: "HttpRequest", *names: str, may_be_empty: str = "") -> bool:
+    parameters = request.parameters
+    for name in names:
+        if name not in parameters or not (parameters[name] or name == may_be_empty):
+            message = f"Required parameter '{name}' is not present."
+            page = pages.error_page(400, message, request.path, context.wall_clock())
+            _reply(context, request, 400, page)
+            return False
+    return True
+
+
+def _refuse_parameter(context: Context, request: "HttpRequest", error: ParameterRefused) -> None:
+    body = f"{error}\r\n".encode()
+    context.hub.reply_http(request.connection, request.call, 400, pages.FILTERED, body)
+
+
+def _refuse_missing_v3(context: Context, request: "HttpRequest", name: str) -> None:
+    body = pages.failure(pages.PARAMETER_MISSING, f"Required parameter '{name}' type String is not present")
+    context.hub.reply_http(request.connection, request.call, 400, pages.JSON, body)
+
+
+def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:
+    context.hub.reply_http(request.connection, request.call, status, pages.JSON_UTF8, body)

@@ -1,0 +1,38 @@
+"""What handlers work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from nacos_core.errors import NacosCoreError
+from nacos_core.state_machine import Outcome
+
+if TYPE_CHECKING:
+    from nacos_core._core import Hub
+    from nacos_core.clock import WallClock
+    from nacos_core.commands import Command
+    from nacos_core.config.service import ConfigService
+    from nacos_core.server.gate import Gate
+    from nacos_core.settings import Settings
+
+Result: TypeAlias = Outcome | NacosCoreError
+"""What became of a proposed command: its outcome, or why it did not get one."""
+
+Complete: TypeAlias = Callable[[Result], None]
+Propose: TypeAlias = Callable[["Command", Complete], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """The parts of a node that handlers use."""
+
+    settings: "Settings"
+    version: str
+    hub: "Hub"
+    wall_clock: "WallClock"
+    config: "ConfigService"
+    propose: Propose
+    """Hands a command to the log; the callback runs when it is applied, or can not be."""
+    gate: "Gate | None"
+    """None: authentication is off."""
+    is_ready: Callable[[], bool]

@@ -1,0 +1,213 @@
+"""The gRPC requests that the core hands up (protocol/grpc.md sections 1.2, 4 and 8)."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
+from nacos_core.errors import CommandRefused, NacosCoreError
+from nacos_core.server.context import Context, Result
+
+if TYPE_CHECKING:
+    from nacos_core._core import GrpcRequest
+
+_logger = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[Context, "GrpcRequest"], None]
+
+OK: Final = 200
+FAIL: Final = 500
+INVALID_PARAMETER: Final = 400
+CONFIG_ABSENT: Final = 300
+NO_HANDLER: Final = 302
+NO_RIGHT: Final = 403
+SERVER_ERROR: Final = 500
+NOT_IMPLEMENTED: Final = 501
+BAD_PAYLOAD: Final = 502
+OVER_THRESHOLD: Final = 503
+
+ERROR_RESPONSE: Final = "ErrorResponse"
+RESPONSE_TYPES: Final = {
+    "ConfigQueryRequest": "ConfigQueryResponse",
+    "ConfigPublishRequest": "ConfigPublishResponse",
+    "ConfigRemoveRequest": "ConfigRemoveResponse",
+    "ConfigBatchListenRequest": "ConfigChangeBatchListenResponse",
+    "InstanceRequest": "InstanceResponse",
+    "BatchInstanceRequest": "BatchInstanceResponse",
+    "PersistentInstanceRequest": "InstanceResponse",
+    "SubscribeServiceRequest": "SubscribeServiceResponse",
+    "ServiceQueryRequest": "QueryServiceResponse",
+    "ServiceListRequest": "ServiceListResponse",
+}
+
+# Fields that some SDK needs in every answer of the type, failures too (protocol/grpc.md sections 4 and 5).
+_FIELDS_ALWAYS: Final[dict[str, dict[str, object]]] = {
+    "ConfigQueryResponse": {"lastModified": 0, "beta": False},
+    "ConfigChangeBatchListenResponse": {"changedConfigs": []},
+    "ServiceListResponse": {"count": 0, "serviceNames": []},
+}
+
+_to_json = msgspec.json.Encoder().encode
+_DONE: Final = b'{"resultCode":200,"errorCode":0,"success":true}'
+
+
+class _ConfigRequest(msgspec.Struct, rename="camel", gc=False):
+    """The fields of the config requests that come here."""
+
+    request_id: str | None = None
+    data_id: str | None = None
+    group: str | None = None
+    tenant: str | None = None
+    content: str | None = None
+    cas_md5: str | None = None
+    tag: str | None = None
+    addition_map: dict[str, str | None] | None = None
+
+
+_read_config_request = msgspec.json.Decoder(_ConfigRequest).decode
+
+
+def handle(context: Context, request: "GrpcRequest") -> None:
+    """Answers one request, now or when what it asks for is done; an exception becomes the failure of that request."""
+    try:
+        _route(context, request)
+    except msgspec.MsgspecError:
+        fail(context, request, ERROR_RESPONSE, BAD_PAYLOAD, "errCode: 101, errMsg: Nacos deserialize failed.  ")
+    except Exception:
+        _logger.exception("%s failed", request.type)
+        fail(context, request, ERROR_RESPONSE, SERVER_ERROR, "Internal error, see the log of the server.")
+
+
+def _route(context: Context, request: "GrpcRequest") -> None:
+    handler = _HANDLERS.get(request.type)
+    if not request.authorized:
+        assert context.gate is not None, "without authentication the core authorizes everything"
+        response_type = RESPONSE_TYPES.get(request.type, ERROR_RESPONSE)
+        context.gate.admit(
+            request,
+            parameters={},
+            refuse=partial(fail, context, request, response_type, NO_RIGHT),
+            busy=partial(_refuse_busy, context, request, response_type),
+        )
+    elif handler is not None:
+        handler(context, request)
+    else:
+        fail(context, request, ERROR_RESPONSE, NO_HANDLER, "RequestHandler Not Found")
+
+
+def _refuse_busy(context: Context, request: "GrpcRequest", response_type: str, retry_seconds: int) -> None:
+    message = f"Too many logins, try again in {retry_seconds} s."
+    fail(context, request, response_type, OVER_THRESHOLD, message)
+
+
+def fail(
+    context: Context,
+    request: "GrpcRequest",
+    response_type: str,
+    error_code: int,
+    message: str,
+    request_id: str | None = None,
+) -> None:
+    """Answers that it failed, in the request's own type or as ``ErrorResponse``."""
+    body: dict[str, object] = {"resultCode": FAIL, "errorCode": error_code, "message": message}
+    if request_id is not None:
+        body["requestId"] = request_id
+    body |= _FIELDS_ALWAYS.get(response_type, {})
+    body["success"] = False
+    context.hub.reply_grpc(request.connection, request.call, response_type, _to_json(body))
+
+
+def _succeed(context: Context, request: "GrpcRequest", response_type: str, request_id: str | None) -> None:
+    body = _DONE
+    if request_id is not None:
+        body = _to_json({"resultCode": OK, "errorCode": 0, "requestId": request_id, "success": True})
+    context.hub.reply_grpc(request.connection, request.call, response_type, body)
+
+
+def _query(context: Context, request: "GrpcRequest") -> None:
+    """A configuration that is not there; the core has answered the others."""
+    asked = _read_config_request(request.body)
+    answer = partial(fail, context, request, "ConfigQueryResponse", request_id=asked.request_id)
+    try:
+        check_key(namespace_of(asked.tenant), asked.group or "", asked.data_id or "")
+    except ParameterRefused as error:
+        answer(INVALID_PARAMETER, f"Param check invalid:{error}")
+    else:
+        answer(CONFIG_ABSENT, "config data not exist")
+
+
+def _publish(context: Context, request: "GrpcRequest") -> None:
+    asked = _read_config_request(request.body)
+    get = (asked.addition_map or {}).get
+    answer = partial(fail, context, request, "ConfigPublishResponse", request_id=asked.request_id)
+    if asked.tag or get("tag") or get("betaIps"):
+        answer(NOT_IMPLEMENTED, "Beta and tag publications are not supported.")
+        return
+    try:
+        command = context.config.publication(
+            asked.tenant,
+            asked.group or "",
+            asked.data_id or "",
+            asked.content or "",
+            get("type"),
+            cas_md5=asked.cas_md5 or "",
+            encrypted_data_key=get("encryptedDataKey") or "",
+            description=get("desc"),
+            application=get("appName"),
+            tags=get("config_tags"),
+            use=get("use"),
+            effect=get("effect"),
+            schema=get("schema"),
+            source_user=get("src_user"),
+            source_ip=request.client_ip,
+        )
+    except ParameterRefused as error:
+        answer(INVALID_PARAMETER, f"Param check invalid:{error}")
+    except ConfigRefused as error:
+        answer(INVALID_PARAMETER, str(error))
+    else:
+        finish = partial(_finish, context, request, "ConfigPublishResponse", asked.request_id, SERVER_ERROR)
+        context.propose(command, finish)
+
+
+def _remove(context: Context, request: "GrpcRequest") -> None:
+    asked = _read_config_request(request.body)
+    answer = partial(fail, context, request, "ConfigRemoveResponse", request_id=asked.request_id)
+    if asked.tag:  # there are no tag publications, so this one is gone already
+        _succeed(context, request, "ConfigRemoveResponse", asked.request_id)
+        return
+    try:
+        command = context.config.removal(asked.tenant, asked.group or "", asked.data_id or "")
+    except ParameterRefused as error:
+        answer(INVALID_PARAMETER, f"Param check invalid:{error}")
+    except ConfigRefused as error:
+        answer(0, str(error))  # the existing server leaves the code of a failed removal 0
+    else:
+        context.propose(command, partial(_finish, context, request, "ConfigRemoveResponse", asked.request_id, 0))
+
+
+def _finish(
+    context: Context,
+    request: "GrpcRequest",
+    response_type: str,
+    request_id: str | None,
+    refused_code: int,
+    result: Result,
+) -> None:
+    match result:
+        case CommandRefused():
+            fail(context, request, response_type, refused_code, str(result), request_id)
+        case NacosCoreError():
+            fail(context, request, response_type, OVER_THRESHOLD, str(result), request_id)
+        case _:
+            _succeed(context, request, response_type, request_id)
+
+
+_HANDLERS: Final[dict[str, Handler]] = {
+    "ConfigQueryRequest": _query,
+    "ConfigPublishRequest": _publish,
+    "ConfigRemoveRequest": _remove,
+}

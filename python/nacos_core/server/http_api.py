@@ -1,0 +1,112 @@
+"""The HTTP requests that the core hands up: one table of routes, decided by exact path and method, nothing else.
+
+What the core answers itself comes here only when the sender is not known yet, when the node is not ready, or when
+what was asked for is not there.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from nacos_core.server import auth_http, config_http, pages, state_http
+from nacos_core.server.context import Context
+
+if TYPE_CHECKING:
+    from nacos_core._core import HttpRequest
+
+_logger = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[Context, "HttpRequest"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers, and whether anybody may ask."""
+
+    handler: Handler
+    is_open: bool = False
+
+
+CORE_PATHS: Final = {
+    "/nacos/v1/ns/instance": ("POST", "DELETE"),
+    "/nacos/v1/ns/instance/beat": ("PUT",),
+    "/nacos/v1/ns/instance/list": ("GET",),
+    "/nacos/v1/ns/service/list": ("GET",),
+    "/nacos/v1/cs/configs/listener": ("POST",),
+    "/nacos/v3/client/ns/instance": ("POST", "DELETE"),
+    "/nacos/v3/client/ns/instance/list": ("GET",),
+}
+"""What the core answers, for the 405 of other methods and the 503 of a node that is not ready."""
+
+ROUTES: Final = {
+    ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
+    ("POST", "/nacos/v1/cs/configs"): Route(config_http.publish_v1),
+    ("DELETE", "/nacos/v1/cs/configs"): Route(config_http.remove_v1),
+    ("GET", "/nacos/v3/client/cs/config"): Route(config_http.query_v3),
+    ("POST", "/nacos/v1/auth/login"): Route(auth_http.login_v1, is_open=True),
+    ("POST", "/nacos/v1/auth/users/login"): Route(auth_http.login_v1, is_open=True),
+    ("POST", "/nacos/v3/auth/user/login"): Route(auth_http.login_v3, is_open=True),
+    ("GET", "/nacos/v1/ns/operator/metrics"): Route(state_http.metrics),
+    ("GET", "/nacos/v1/console/health/liveness"): Route(state_http.liveness_text, is_open=True),
+    ("GET", "/nacos/v1/console/health/readiness"): Route(state_http.readiness_text, is_open=True),
+    ("GET", "/nacos/v2/console/health/liveness"): Route(state_http.liveness_result, is_open=True),
+    ("GET", "/nacos/v2/console/health/readiness"): Route(state_http.readiness_result, is_open=True),
+    ("GET", "/nacos/v3/admin/core/state/liveness"): Route(state_http.liveness_result, is_open=True),
+    ("GET", "/nacos/v3/admin/core/state/readiness"): Route(state_http.readiness_result, is_open=True),
+    ("GET", "/nacos/v3/admin/core/state"): Route(state_http.state_result),
+    ("GET", "/nacos/v1/console/server/state"): Route(state_http.state_map),
+}
+
+
+def _methods_of_paths() -> dict[str, tuple[str, ...]]:
+    methods: dict[str, tuple[str, ...]] = dict(CORE_PATHS)
+    for method, path in ROUTES:
+        methods[path] = (*methods.get(path, ()), method)
+    return methods
+
+
+_METHODS: Final = _methods_of_paths()
+
+
+def handle(context: Context, request: "HttpRequest") -> None:
+    """Answers one request, now or when what it asks for is done; an exception becomes the 500 of that request."""
+    try:
+        _route(context, request)
+    except Exception:
+        _logger.exception("%s %s failed", request.method, request.path)
+        refuse(context, request, 500, "Internal error, see the log of the server.")
+
+
+def _route(context: Context, request: "HttpRequest") -> None:
+    route = ROUTES.get((request.method, request.path))
+    if not request.authorized and (route is None or not route.is_open):
+        assert context.gate is not None, "without authentication the core authorizes everything"
+        context.gate.admit(
+            request,
+            parameters=request.parameters,
+            refuse=partial(refuse, context, request, 403),
+            busy=partial(auth_http.refuse_busy, context, request),
+        )
+    elif route is not None:
+        route.handler(context, request)
+    else:
+        _refuse_unknown(context, request)
+
+
+def _refuse_unknown(context: Context, request: "HttpRequest") -> None:
+    methods = _METHODS.get(request.path)
+    if methods is None:
+        refuse(context, request, 404, f"No endpoint {request.method} {request.path}.")
+    elif request.method in methods:
+        refuse(context, request, 503, "Server is starting, please try again later!")
+    else:
+        refuse(context, request, 405, f"Method '{request.method}' is not supported.", ("Allow", ", ".join(methods)))
+
+
+def refuse(context: Context, request: "HttpRequest", status: int, message: str, *more_headers: tuple[str, str]) -> None:
+    """Answers with an error page."""
+    body = pages.error_page(status, message, request.path, context.wall_clock())
+    headers = (*pages.error_page_headers(request.path), *more_headers)
+    context.hub.reply_http(request.connection, request.call, status, headers, body)

@@ -1,0 +1,78 @@
+"""The shapes of HTTP answers, value for value as protocol/answers shows them."""
+
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import msgspec
+
+from nacos_core import clock
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+# Texts may repeat what a client sent, so no browser may take them for a page.
+_NO_SNIFF: Final[Headers] = (("X-Content-Type-Options", "nosniff"),)
+_NO_STORE: Final[Headers] = (
+    ("Cache-Control", "no-cache, no-store, max-age=0, must-revalidate"),
+    ("Pragma", "no-cache"),
+    ("Expires", "0"),
+)
+JSON: Final[Headers] = (*_NO_STORE, *_NO_SNIFF, ("Content-Type", "application/json"))
+JSON_UTF8: Final[Headers] = (*_NO_STORE, *_NO_SNIFF, ("Content-Type", "application/json;charset=UTF-8"))
+"""Everything under /nacos/v1/cs is labelled so, plain texts too."""
+TEXT: Final[Headers] = (*_NO_STORE, *_NO_SNIFF, ("Content-Type", "text/plain;charset=UTF-8"))
+FILTERED: Final[Headers] = (
+    ("Pragma", "no-cache"),
+    ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ("Cache-Control", "no-cache,no-store"),
+    *_NO_SNIFF,
+    ("Content-Type", "application/json;charset=UTF-8"),
+)
+"""What the parameter filter answers with."""
+
+CONFIG_PATHS: Final = "/nacos/v1/cs/"
+
+# Codes of the v2 and v3 results (protocol/http.md section 8).
+PARAMETER_MISSING: Final = (10000, "parameter missing")
+ACCESS_DENIED: Final = (10001, "access denied")
+NOT_FOUND: Final = (20004, "resource not found")
+SERVER_ERROR: Final = (30000, "server error")
+
+to_json = msgspec.json.Encoder().encode
+
+
+class ErrorPage(msgspec.Struct):
+    """What the existing server's web framework says when no handler does."""
+
+    timestamp: str
+    status: int
+    error: str
+    message: str
+    path: str
+
+
+class Result(msgspec.Struct):
+    """Every answer of the v2 and v3 APIs."""
+
+    code: int
+    message: str
+    data: object
+
+
+def error_page(status: int, message: str, path: str, now_ms: int) -> bytes:
+    """The body of an error page."""
+    return to_json(ErrorPage(clock.timestamp(now_ms), status, HTTPStatus(status).phrase, message, path))
+
+
+def error_page_headers(path: str) -> Headers:
+    """The headers of an error page at ``path``."""
+    return JSON_UTF8 if path.startswith(CONFIG_PATHS) else JSON
+
+
+def success(data: object) -> bytes:
+    """The body of a v2 or v3 answer."""
+    return to_json(Result(0, "success", data))
+
+
+def failure(code: tuple[int, str], data: object = None) -> bytes:
+    """The body of a v2 or v3 refusal."""
+    return to_json(Result(*code, data))

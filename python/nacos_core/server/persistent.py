@@ -1,0 +1,66 @@
+"""Persistent instances: validated by the core, decided by the log, answered in the shape of the API they came by."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nacos_core.commands import DeregisterPersistent, RegisterPersistent
+from nacos_core.errors import CommandRefused, NacosCoreError
+from nacos_core.server import grpc_api, pages
+from nacos_core.server.context import Context, Result
+
+if TYPE_CHECKING:
+    from nacos_core._core import PersistentInstance
+
+
+def handle(context: Context, event: "PersistentInstance") -> None:
+    """Hands the registration or removal to the log."""
+    make = RegisterPersistent if event.register else DeregisterPersistent
+    command = make(event.namespace, event.group, event.service, event.instance, context.wall_clock())
+    context.propose(command, partial(_finish, context, event))
+
+
+def _finish(context: Context, event: "PersistentInstance", result: Result) -> None:
+    error = result if isinstance(result, NacosCoreError) else None
+    if isinstance(error, CommandRefused) and event.register:
+        _take_back(context, event)
+    match event.api:
+        case "grpc":
+            _answer_grpc(context, event, error)
+        case "v3":
+            _answer_v3(context, event, error)
+        case _:
+            _answer_v1(context, event, error)
+
+
+def _take_back(context: Context, event: "PersistentInstance") -> None:
+    # An ephemeral instance got there between the core's check and this. Ephemeral instances are not in the log, so
+    # reading it after a restart would register what was refused: the log has to say that it is not there.
+    command = DeregisterPersistent(event.namespace, event.group, event.service, event.instance, context.wall_clock())
+    context.propose(command, lambda result: None)
+
+
+def _answer_v1(context: Context, event: "PersistentInstance", error: NacosCoreError | None) -> None:
+    body = b"ok" if error is None else f"errCode: {_code(error)}, errMsg: {error} ".encode()
+    context.hub.reply_http(event.connection, event.call, 200 if error is None else _code(error), pages.TEXT, body)
+
+
+def _answer_v3(context: Context, event: "PersistentInstance", error: NacosCoreError | None) -> None:
+    body = pages.success("ok") if error is None else pages.failure(pages.SERVER_ERROR, str(error))
+    context.hub.reply_http(event.connection, event.call, 200 if error is None else _code(error), pages.JSON, body)
+
+
+def _answer_grpc(context: Context, event: "PersistentInstance", error: NacosCoreError | None) -> None:
+    if error is None:
+        kind = "registerInstance" if event.register else "deregisterInstance"
+        answer = {"resultCode": grpc_api.OK, "errorCode": 0, "type": kind, "success": True}
+        context.hub.reply_grpc(event.connection, event.call, "InstanceResponse", msgspec.json.encode(answer))
+        return
+    message = f"errCode: {_code(error)}, errMsg: {error} "
+    answer = {"resultCode": _code(error), "errorCode": _code(error), "message": message, "success": False}
+    context.hub.reply_grpc(event.connection, event.call, grpc_api.ERROR_RESPONSE, msgspec.json.encode(answer))
+
+
+def _code(error: NacosCoreError) -> int:
+    return 400 if isinstance(error, CommandRefused) else 503

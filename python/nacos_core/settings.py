@@ -1,0 +1,167 @@
+"""The settings of a node: a flag beats the environment, which beats the file, which beats the default."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from nacos_core.errors import SettingsError
+
+ENVIRONMENT_PREFIX: Final = "NACOS_CORE_"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+PORT_MAX: Final = 64_535
+"""The gRPC port lies 1000 higher and must exist too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a node is told before it starts."""
+
+    host: str = "127.0.0.1"
+    port: int | None = 8848
+    """HTTP port; gRPC is at +1000. 0: a free pair. None (only when embedded): no sockets at all."""
+    data: Path | None = Path("nacos-data")
+    """None (only when embedded): a temporary folder that is removed at the end."""
+    auth: bool = False
+    insecure: bool = False
+    log_level: str = "info"
+    push_merge_ms: int = 100
+    admin_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of the command line, the environment and the file."""
+
+    name: str
+    parse: Callable[[object], Any]
+    help: str
+    metavar: str = ""
+    is_flag: bool = False
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text that is not empty")
+    return value
+
+
+def _number(lowest: int, highest: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        wrong = ValueError(f"must be a whole number from {lowest} to {highest}")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise wrong
+        try:
+            number = int(value)
+        except ValueError:
+            raise wrong from None
+        if not lowest <= number <= highest:
+            raise wrong
+        return number
+
+    return parse
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("on", "true", "1", "yes"):
+        return True
+    if isinstance(value, str) and value.lower() in ("off", "false", "0", "no"):
+        return False
+    raise ValueError("must be on or off")
+
+
+def _log_level(value: object) -> str:
+    if not isinstance(value, str) or value.lower() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return value.lower()
+
+
+def _folder(value: object) -> Path:
+    return Path(_text(value))
+
+
+OPTIONS: Final = (
+    Option("host", _text, "address to listen on (127.0.0.1)", "ADDRESS"),
+    Option("port", _number(0, PORT_MAX), "HTTP port; gRPC is at +1000; 0 takes a free pair (8848)", "PORT"),
+    Option("data", _folder, "data folder (./nacos-data)", "DIR"),
+    Option("auth", _switch, "authentication (off)", "on|off"),
+    Option("insecure", _switch, "allow a non-loopback address with authentication off", is_flag=True),
+    Option("log_level", _log_level, "debug, info, warning or error (info)", "LEVEL"),
+    Option(
+        "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"
+    ),
+)
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Merges the three sources. ``flags`` holds what was given on the command line, ``config`` among it.
+
+    Raises:
+        SettingsError: names the flag, variable or key that is wrong.
+    """
+    chosen: dict[str, Any] = {}
+    config = flags.get("config") or environment.get(ENVIRONMENT_PREFIX + "CONFIG")
+    in_file = _read_file(Path(str(config))) if config else {}
+    for option in OPTIONS:
+        variable = ENVIRONMENT_PREFIX + option.name.upper()
+        if flags.get(option.name) is not None:
+            source, value = "--" + option.name.replace("_", "-"), flags[option.name]
+        elif variable in environment and not _is_service_link(environment[variable]):
+            source, value = variable, environment[variable]
+        elif option.name in in_file:
+            source, value = f"{config}: {option.name}", in_file[option.name]
+        else:
+            continue
+        try:
+            chosen[option.name] = option.parse(value)
+        except ValueError as error:
+            raise SettingsError(f"{source} = {value!r}: {error}") from None
+    password = environment.get(ENVIRONMENT_PREFIX + "ADMIN_PASSWORD")
+    return Settings(**chosen, admin_password=password or None)
+
+
+def _is_service_link(value: str) -> bool:
+    # Kubernetes sets NACOS_CORE_PORT=tcp://10.0.0.1:8848 in every pod beside a service of the name nacos-core.
+    return value.startswith(("tcp://", "udp://"))
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
+    unknown = sorted(values.keys() - {option.name for option in OPTIONS})
+    if unknown:
+        known = ", ".join(option.name for option in OPTIONS)
+        raise SettingsError(f"{path}: unknown key {', '.join(unknown)} (known: {known})")
+    return values
+
+
+def check(settings: Settings, addresses: list[str]) -> None:
+    """What must hold between settings once the host is resolved to ``addresses``.
+
+    Raises:
+        SettingsError: the node would be open to the network without anybody having said so.
+    """
+    exposed = [address for address in addresses if not is_loopback(address)]
+    if exposed and not settings.auth and not settings.insecure:
+        raise SettingsError(
+            f"{exposed[0]} is not a loopback address and authentication is off: anybody who reaches it could read and "
+            "change everything. Turn it on with --auth on, or say --insecure to accept that."
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a numeric address can be reached from this machine only."""
+    return address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
+
+
+_NAMES = {field.name for field in fields(Settings)}
+assert {option.name for option in OPTIONS} <= _NAMES, "every option is a setting"
