@@ -30,10 +30,20 @@ pub const PARAMS_COUNT_MAX: usize = 1000;
 pub const GRPC_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that a client may send on one gRPC connection before it must wait for a window update.
 pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Longest header list of one gRPC call.
-pub const GRPC_HEADERS_BYTES_MAX: u32 = 16 * 1024;
-/// Most calls that one client may reset before they are handled, and still be served.
-pub const GRPC_RESET_STREAMS_COUNT_MAX: usize = 64;
+/// Longest header block of one gRPC call, as sent, compressed.
+pub const GRPC_HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Most frames that one header block may be spread over.
+pub const GRPC_HEADERS_FRAMES_COUNT_MAX: usize = 16;
+/// Header compression table that a gRPC client may fill; the size that HTTP/2 begins with.
+pub const GRPC_HEADER_TABLE_BYTES_MAX: usize = 4096;
+/// How many more gRPC calls a client may reset, or have reset by its mistakes, than it lets be answered.
+pub const GRPC_RESETS_COUNT_MAX: u32 = 1000;
+/// Bytes of messages that are not whole yet, over all calls of one gRPC connection.
+pub const GRPC_PARTIAL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest text of a gRPC status, percent-encoded.
+pub const GRPC_STATUS_MESSAGE_BYTES_MAX: usize = 1024;
+/// Output buffer that an idle gRPC connection may keep.
+pub const GRPC_OUTPUT_IDLE_BYTES_MAX: usize = 4 * 1024;
 /// Milliseconds between the beats of a 1.x client that asks for nothing else (protocol/semantics.md section 1).
 pub const BEAT_INTERVAL_MS_DEFAULT: u64 = 5_000;
 /// Milliseconds without a beat after which an instance is unhealthy, unless its metadata says otherwise.

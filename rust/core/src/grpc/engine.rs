@@ -1,82 +1,60 @@
-//! One server-side connection on the `h2` crate, polled by hand: no runtime, no task, no socket.
+//! One server-side connection: its state, and what a caller does with it. Receiving and sending have their own files.
 
-use super::message::{MessageReader, PREFIX_BYTES, prefix};
-use super::payload::Shape;
-use super::pipe::SharedPipe;
-use super::{CallId, GrpcEvent, Method, Status};
-use crate::limits::{
-    GRPC_CONNECTION_WINDOW_BYTES, GRPC_HEADERS_BYTES_MAX, GRPC_RESET_STREAMS_COUNT_MAX, GRPC_STREAM_WINDOW_BYTES,
-    GRPC_STREAMS_COUNT_MAX, OUTPUT_HIGH_WATER_BYTES,
+use super::call::Call;
+use super::frame::{
+    Code, ConnectionError, WINDOW_INITIAL, setting, write_go_away, write_settings, write_window_update,
 };
-use bytes::{BufMut, Bytes, BytesMut};
-use h2::server::{Builder, Connection, Handshake, SendResponse};
-use h2::{RecvStream, SendStream};
+use super::hpack::Decoder;
+use super::receive::HeaderBlock;
+use super::response::Encoder;
+use super::{CallId, GrpcEvent};
+use crate::limits::{
+    GRPC_CONNECTION_WINDOW_BYTES, GRPC_HEADERS_BYTES_MAX, GRPC_OUTPUT_IDLE_BYTES_MAX, GRPC_RESETS_COUNT_MAX,
+    GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_COUNT_MAX,
+};
 use hashbrown::HashMap;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
 
-/// The calls that `h2` has news for.
-#[derive(Debug, Default)]
-struct Woken(Mutex<Vec<CallId>>);
-
-#[derive(Debug)]
-struct CallWaker {
-    call: CallId,
-    woken: Arc<Woken>,
-}
-
-impl Wake for CallWaker {
-    fn wake(self: Arc<Self>) {
-        self.woken.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(self.call);
-    }
-}
-
-enum Stage {
-    Handshake(Box<Handshake<SharedPipe, Bytes>>),
-    Open(Box<Connection<SharedPipe, Bytes>>),
+/// How far the connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The client's preface has not arrived.
+    Preface,
+    /// The client's first frame must be SETTINGS.
+    Settings,
+    Open,
+    /// We said GOAWAY: no new calls, and the end with the last open one.
+    GoingAway,
     Closed,
 }
 
-enum Sender {
-    /// No response headers are sent yet.
-    Fresh(SendResponse<Bytes>),
-    Started(SendStream<Bytes>),
-    /// The trailers are sent, or the stream is gone.
-    Done,
-}
-
-struct Call {
-    method: Method,
-    waker: Waker,
-    receive: Option<RecvStream>,
-    reader: MessageReader,
-    has_message: bool,
-    sender: Sender,
-    /// Messages with their prefix that wait for flow control.
-    queue: VecDeque<Bytes>,
-    /// Sent as trailers once the queue is empty.
-    status: Option<Status>,
-}
-
 /// One gRPC connection, seen from the server.
+#[derive(Debug)]
 pub struct Grpc {
-    pipe: SharedPipe,
-    stage: Stage,
-    calls: HashMap<CallId, Call, foldhash::fast::FixedState>,
-    woken: Arc<Woken>,
-    output: Vec<u8>,
-    queued_bytes: usize,
-}
-
-impl std::fmt::Debug for Grpc {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Grpc").field("calls", &self.calls.len()).field("queued_bytes", &self.queued_bytes).finish()
-    }
+    pub(super) stage: Stage,
+    /// The beginning of a frame whose end has not arrived.
+    pub(super) input: Vec<u8>,
+    pub(super) output: Vec<u8>,
+    pub(super) events: Vec<GrpcEvent>,
+    pub(super) calls: HashMap<CallId, Call, foldhash::fast::FixedState>,
+    pub(super) decoder: Decoder,
+    pub(super) encoder: Encoder,
+    /// A header block that goes on in CONTINUATION frames.
+    pub(super) block: Option<Box<HeaderBlock>>,
+    pub(super) last_stream: CallId,
+    /// Received and not yet granted to the client again.
+    pub(super) unacknowledged_bytes: u32,
+    /// What the client lets us send on the whole connection.
+    pub(super) send_window_bytes: i64,
+    /// What the client lets us send on each call to begin with.
+    pub(super) call_window_bytes: i64,
+    /// Calls that wait for the connection's send window, first come first served.
+    pub(super) waiting: VecDeque<CallId>,
+    pub(super) queued_bytes: usize,
+    /// Bytes of messages that are not whole yet.
+    pub(super) partial_bytes: usize,
+    /// Calls reset, less those answered since.
+    pub(super) resets_count: u32,
 }
 
 impl Default for Grpc {
@@ -86,333 +64,140 @@ impl Default for Grpc {
 }
 
 impl Grpc {
-    /// A connection that has received nothing yet, not even the HTTP/2 preface.
+    /// A connection that has received nothing yet, not even the client's preface. Its own settings are in the output.
     pub fn new() -> Self {
-        let pipe = SharedPipe::default();
-        let handshake = Builder::new()
-            .initial_window_size(GRPC_STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
-            .max_concurrent_streams(GRPC_STREAMS_COUNT_MAX)
-            .max_header_list_size(GRPC_HEADERS_BYTES_MAX)
-            .max_concurrent_reset_streams(GRPC_RESET_STREAMS_COUNT_MAX)
-            .max_pending_accept_reset_streams(GRPC_RESET_STREAMS_COUNT_MAX)
-            .max_send_buffer_size(OUTPUT_HIGH_WATER_BYTES)
-            .handshake(pipe.clone());
+        let mut output = Vec::with_capacity(64);
+        let settings = [
+            (setting::MAX_CONCURRENT_STREAMS, GRPC_STREAMS_COUNT_MAX),
+            (setting::INITIAL_WINDOW_SIZE, GRPC_STREAM_WINDOW_BYTES),
+            (setting::MAX_HEADER_LIST_SIZE, GRPC_HEADERS_BYTES_MAX as u32),
+        ];
+        write_settings(&mut output, &settings);
+        write_window_update(&mut output, 0, GRPC_CONNECTION_WINDOW_BYTES - WINDOW_INITIAL);
         Self {
-            pipe,
-            stage: Stage::Handshake(Box::new(handshake)),
+            stage: Stage::Preface,
+            input: Vec::new(),
+            output,
+            events: Vec::new(),
             calls: HashMap::default(),
-            woken: Arc::default(),
-            output: Vec::new(),
+            decoder: Decoder::new(),
+            encoder: Encoder::new(),
+            block: None,
+            last_stream: 0,
+            unacknowledged_bytes: 0,
+            send_window_bytes: i64::from(WINDOW_INITIAL),
+            call_window_bytes: i64::from(WINDOW_INITIAL),
+            waiting: VecDeque::new(),
             queued_bytes: 0,
+            partial_bytes: 0,
+            resets_count: 0,
         }
     }
 
-    /// Takes received bytes. Call [`poll`](Self::poll) afterwards.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        if !self.is_closed() {
-            self.pipe.lock().input.extend_from_slice(bytes);
+    /// Appends what happened since the last call. To be called after each [`feed`](Self::feed) and after answering.
+    pub fn poll(&mut self, events: &mut Vec<GrpcEvent>) {
+        if self.stage == Stage::GoingAway && self.calls.is_empty() {
+            self.close(None);
         }
+        events.append(&mut self.events);
+        self.shrink();
     }
 
     /// The peer will send no more. Call [`poll`](Self::poll) afterwards.
     pub fn closed_by_peer(&mut self) {
-        self.pipe.lock().is_at_end = true;
-    }
-
-    /// Does all that can be done with what was received and what is to be sent; appends what happened.
-    pub fn poll(&mut self, events: &mut Vec<GrpcEvent>) {
-        let mut context = Context::from_waker(Waker::noop());
-        if let Stage::Handshake(handshake) = &mut self.stage {
-            match Pin::new(&mut **handshake).poll(&mut context) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(connection)) => self.stage = Stage::Open(Box::new(connection)),
-                Poll::Ready(Err(error)) => self.close(Some(error.to_string()), events),
-            }
-        }
-        loop {
-            let is_open = self.accept(&mut context, events);
-            let woken = std::mem::take(&mut *self.woken.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-            if !is_open || woken.is_empty() {
-                break;
-            }
-            for call in woken {
-                self.receive(call, events);
-                self.pump(call);
-            }
-        }
-        let produced = &mut self.pipe.lock().output;
-        if self.output.is_empty() {
-            std::mem::swap(&mut self.output, produced);
-        } else {
-            self.output.append(produced);
-        }
-    }
-
-    /// Drives the connection and takes new calls; false when it is not open.
-    fn accept(&mut self, context: &mut Context<'_>, events: &mut Vec<GrpcEvent>) -> bool {
-        loop {
-            let Stage::Open(connection) = &mut self.stage else { return false };
-            match connection.poll_accept(context) {
-                Poll::Pending => return true,
-                Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond, events),
-                Poll::Ready(Some(Err(error))) => self.close(Some(error.to_string()), events),
-                Poll::Ready(None) => self.close(None, events),
-            }
-        }
-    }
-
-    fn close(&mut self, reason: Option<String>, events: &mut Vec<GrpcEvent>) {
-        self.stage = Stage::Closed;
-        self.calls = HashMap::default();
-        self.queued_bytes = 0;
-        events.push(GrpcEvent::Closed { reason });
-    }
-
-    fn begin(
-        &mut self,
-        request: http::Request<RecvStream>,
-        mut respond: SendResponse<Bytes>,
-        events: &mut Vec<GrpcEvent>,
-    ) {
-        let Some(method) = Method::of_path(request.uri().path()) else {
-            refuse(&mut respond, &Status::new(Status::UNIMPLEMENTED, "unknown method"));
-            return;
-        };
-        let encoding = request.headers().get("grpc-encoding");
-        if encoding.is_some_and(|encoding| encoding != "identity") {
-            refuse(&mut respond, &Status::new(Status::UNIMPLEMENTED, "compressed messages are not accepted"));
-            return;
-        }
-        let id = respond.stream_id().as_u32();
-        let waker = Waker::from(Arc::new(CallWaker { call: id, woken: self.woken.clone() }));
-        let call = Call {
-            method,
-            waker,
-            receive: Some(request.into_body()),
-            reader: MessageReader::default(),
-            has_message: false,
-            sender: Sender::Fresh(respond),
-            queue: VecDeque::new(),
-            status: None,
-        };
-        self.calls.insert(id, call);
-        self.receive(id, events);
-    }
-
-    /// Reads what has arrived for a call.
-    fn receive(&mut self, id: CallId, events: &mut Vec<GrpcEvent>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(mut stream) = call.receive.take() else { return };
-        let waker = call.waker.clone();
-        let mut context = Context::from_waker(&waker);
-        let broken = loop {
-            match stream.poll_data(&mut context) {
-                Poll::Pending => {
-                    call.receive = Some(stream);
-                    return;
-                }
-                Poll::Ready(Some(Ok(mut data))) => {
-                    // Released at once: what is handed up is bounded by the caller, who stops feeding.
-                    let _ = stream.flow_control().release_capacity(data.len());
-                    if let Err(status) = call.take_messages(id, &mut data, events) {
-                        break Some(status);
-                    }
-                }
-                Poll::Ready(Some(Err(_))) => {
-                    self.drop_call(id);
-                    events.push(GrpcEvent::Gone { call: id });
-                    return;
-                }
-                Poll::Ready(None) => break call.check_end(),
-            }
-        };
-        let method = call.method;
-        if let Some(status) = broken {
-            events.push(GrpcEvent::Gone { call: id });
-            self.finish(id, status);
-        } else if method == Method::BiRequestStream {
-            events.push(GrpcEvent::HalfClosed { call: id });
-        }
-    }
-
-    /// Answers a [`Method::Request`] call: headers, one message, status OK.
-    pub fn reply(&mut self, call: CallId, message: Bytes) {
-        self.send(call, message);
-        self.finish(call, Status::OK);
-    }
-
-    /// [`reply`](Self::reply) with a Nacos payload built in place, its body given in pieces.
-    pub fn reply_payload(&mut self, call: CallId, kind: &str, body: &[&[u8]]) {
-        self.send_payload(call, kind, body);
-        self.finish(call, Status::OK);
-    }
-
-    /// [`send`](Self::send) with a Nacos payload built in place, its body given in pieces.
-    pub fn send_payload(&mut self, call: CallId, kind: &str, body: &[&[u8]]) {
-        let shape = Shape::of(kind, body);
-        let mut framed = BytesMut::with_capacity(PREFIX_BYTES + shape.len());
-        framed.put_slice(&prefix(shape.len()));
-        shape.write(kind, body, &mut framed);
-        self.queue(call, framed.freeze());
-    }
-
-    /// Sends one more message. Dropped when the call is gone.
-    pub fn send(&mut self, call: CallId, message: Bytes) {
-        let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-        framed.put_slice(&prefix(message.len()));
-        framed.put_slice(&message);
-        self.queue(call, framed.freeze());
-    }
-
-    fn queue(&mut self, id: CallId, framed: Bytes) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if call.status.is_some() {
-            return;
-        }
-        self.queued_bytes += framed.len();
-        call.queue.push_back(framed);
-        self.pump(id);
-    }
-
-    /// Ends a call with a status, after everything sent to it before.
-    pub fn finish(&mut self, call: CallId, status: Status) {
-        let Some(found) = self.calls.get_mut(&call) else { return };
-        found.status.get_or_insert(status);
-        self.pump(call);
-    }
-
-    /// Hands `h2` what flow control allows. `h2` itself would buffer without bound.
-    fn pump(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let sent = call.pump();
-        self.queued_bytes -= sent.unwrap_or_default();
-        if sent.is_none() || matches!(call.sender, Sender::Done) {
-            self.drop_call(id);
-        }
-    }
-
-    fn drop_call(&mut self, id: CallId) {
-        if let Some(call) = self.calls.remove(&id) {
-            self.queued_bytes -= call.queue.iter().map(Bytes::len).sum::<usize>();
+        if self.stage != Stage::Closed {
+            let is_cut = !self.input.is_empty() || self.block.is_some();
+            self.close(is_cut.then(|| "the connection ended inside a frame".to_owned()));
         }
     }
 
     /// Tells the client to open no more calls here; those that are open go on. `Closed` follows when the last ended.
     pub fn go_away(&mut self) {
-        match &mut self.stage {
-            Stage::Open(connection) => connection.graceful_shutdown(),
-            _ => self.stage = Stage::Closed,
+        if !matches!(self.stage, Stage::GoingAway | Stage::Closed) {
+            write_go_away(&mut self.output, self.last_stream, ConnectionError::new(Code::No, ""));
+            self.stage = Stage::GoingAway;
+            if self.calls.is_empty() {
+                self.close(None);
+            }
         }
     }
 
-    /// Bytes to write to the peer; the caller takes what it has written off the front.
+    /// Bytes to write to the peer; the caller takes off the front what it has written.
     pub fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
     }
 
+    /// Takes `written_bytes` off the front of the output, and gives memory back when it is empty.
+    pub fn wrote(&mut self, written_bytes: usize) {
+        self.output.drain(..written_bytes.min(self.output.len()));
+        self.shrink();
+    }
+
     /// Whether the connection has ended: nothing more will come of it but what is in the output.
     pub fn is_closed(&self) -> bool {
-        matches!(self.stage, Stage::Closed)
+        self.stage == Stage::Closed
     }
 
     /// Bytes accepted from the caller that wait for the peer's flow control and are not in the output yet.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
-}
 
-impl Call {
-    fn take_messages(&mut self, call: CallId, data: &mut Bytes, events: &mut Vec<GrpcEvent>) -> Result<(), Status> {
-        while let Some(message) = self.reader.next(data)? {
-            if self.has_message && self.method == Method::Request {
-                return Err(Status::new(Status::INTERNAL, "a second message on a unary call"));
-            }
-            self.has_message = true;
-            events.push(GrpcEvent::Message { call, method: self.method, message });
+    /// How many calls are open.
+    pub fn calls_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// A rule is broken that the connection does not survive.
+    pub(super) fn fail(&mut self, error: ConnectionError) {
+        write_go_away(&mut self.output, self.last_stream, error);
+        self.close(Some(error.reason.to_owned()));
+    }
+
+    fn close(&mut self, reason: Option<String>) {
+        self.stage = Stage::Closed;
+        self.input = Vec::new();
+        self.block = None;
+        self.calls = HashMap::default();
+        self.waiting = VecDeque::new();
+        self.queued_bytes = 0;
+        self.partial_bytes = 0;
+        self.events.push(GrpcEvent::Closed { reason });
+    }
+
+    /// Takes a call off the books.
+    pub(super) fn remove(&mut self, id: CallId) -> Option<Call> {
+        let call = self.calls.remove(&id)?;
+        self.queued_bytes -= call.queued_bytes();
+        self.partial_bytes -= call.reader.partial_bytes();
+        if call.is_waiting {
+            self.waiting.retain(|waiting| *waiting != id);
+        }
+        Some(call)
+    }
+
+    /// A call was reset, by the client or because of it. Resetting is cheaper than opening, so a client that does
+    /// little else is disconnected (CVE-2023-44487, CVE-2025-8671).
+    pub(super) fn count_reset(&mut self) -> Result<(), ConnectionError> {
+        self.resets_count += 1;
+        if self.resets_count > GRPC_RESETS_COUNT_MAX {
+            return Err(ConnectionError::new(Code::EnhanceYourCalm, "too many calls were reset"));
         }
         Ok(())
     }
 
-    /// What is wrong with the stream ending here.
-    fn check_end(&self) -> Option<Status> {
-        let is_missing = self.method == Method::Request && !self.has_message;
-        (is_missing || self.reader.is_partial())
-            .then(|| Status::new(Status::INTERNAL, "the call ended before its message"))
-    }
-
-    /// Bytes handed over; none when the stream is gone.
-    fn pump(&mut self) -> Option<usize> {
-        if let Sender::Fresh(respond) = &mut self.sender {
-            if self.queue.is_empty() {
-                let Some(status) = self.status.take() else { return Some(0) };
-                refuse(respond, &status);
-                self.sender = Sender::Done;
-                return Some(0);
-            }
-            self.sender = Sender::Started(respond.send_response(response_head(), false).ok()?);
+    /// Gives back what a burst has left, so that an idle connection is small.
+    fn shrink(&mut self) {
+        const CALLS_IDLE_MAX: usize = 64;
+        const EVENTS_IDLE_MAX: usize = 32;
+        if self.output.is_empty() && self.output.capacity() > GRPC_OUTPUT_IDLE_BYTES_MAX {
+            self.output = Vec::new();
         }
-        let Sender::Started(stream) = &mut self.sender else { return Some(0) };
-        let mut context = Context::from_waker(&self.waker);
-        let mut sent = 0;
-        while let Some(mut message) = self.queue.pop_front() {
-            stream.reserve_capacity(message.len());
-            let mut capacity = stream.capacity();
-            if capacity < message.len() {
-                match stream.poll_capacity(&mut context) {
-                    Poll::Ready(Some(Ok(granted))) => capacity = granted,
-                    Poll::Ready(_) => return None,
-                    Poll::Pending => capacity = 0,
-                }
-            }
-            let part = message.split_to(capacity.min(message.len()));
-            sent += part.len();
-            if !part.is_empty() {
-                stream.send_data(part, false).ok()?;
-            }
-            if !message.is_empty() {
-                self.queue.push_front(message);
-                if capacity == 0 {
-                    return Some(sent);
-                }
-            }
+        if self.calls.capacity() > CALLS_IDLE_MAX && self.calls.len() < CALLS_IDLE_MAX / 8 {
+            self.calls.shrink_to(CALLS_IDLE_MAX / 8);
         }
-        if let Some(status) = &self.status {
-            stream.send_trailers(trailers(status)).ok()?;
-            self.sender = Sender::Done;
+        if self.events.capacity() > EVENTS_IDLE_MAX {
+            self.events.shrink_to(EVENTS_IDLE_MAX);
         }
-        Some(sent)
     }
-}
-
-fn response_head() -> Response<()> {
-    let mut response = Response::new(());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
-}
-
-fn trailers(status: &Status) -> HeaderMap {
-    let mut trailers = HeaderMap::with_capacity(2);
-    write_status(status, &mut trailers);
-    trailers
-}
-
-fn write_status(status: &Status, headers: &mut HeaderMap) {
-    let code = if status.code == 0 { HeaderValue::from_static("0") } else { HeaderValue::from(u16::from(status.code)) };
-    headers.insert("grpc-status", code);
-    if let (false, Ok(message)) = (status.message.is_empty(), HeaderValue::from_str(&status.encoded_message())) {
-        headers.insert("grpc-message", message);
-    }
-}
-
-/// Headers and trailers in one: the call fails without a message.
-fn refuse(respond: &mut SendResponse<Bytes>, status: &Status) {
-    let mut response = response_head();
-    *response.status_mut() = StatusCode::OK;
-    write_status(status, response.headers_mut());
-    if status.code == Status::UNIMPLEMENTED {
-        response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity"));
-    }
-    // An error here means that the client has reset the stream already.
-    let _ = respond.send_response(response, true);
 }

@@ -2,7 +2,7 @@
 
 use super::Status;
 use crate::limits::GRPC_MESSAGE_BYTES_MAX;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 /// Length of the prefix.
 pub(super) const PREFIX_BYTES: usize = 5;
@@ -16,41 +16,38 @@ pub(super) fn prefix(len: usize) -> [u8; PREFIX_BYTES] {
 /// Cuts the bytes of a stream into messages.
 #[derive(Debug, Default)]
 pub(super) struct MessageReader {
-    /// The beginning of a message whose end has not arrived.
-    partial: BytesMut,
+    /// The beginning of a message whose end has not arrived. It grows as bytes arrive, never by what a prefix claims.
+    partial: Vec<u8>,
 }
 
 impl MessageReader {
     /// Takes the next message off what was kept and `data`, which loses what is used. None when more is needed.
-    pub(super) fn next(&mut self, data: &mut Bytes) -> Result<Option<Bytes>, Status> {
+    pub(super) fn next(&mut self, data: &mut &[u8]) -> Result<Option<Bytes>, Status> {
         if self.partial.is_empty() {
             if let Some(len) = message_len(data)? {
-                if data.len() >= PREFIX_BYTES + len {
-                    data.advance(PREFIX_BYTES);
-                    return Ok(Some(data.split_to(len)));
+                if let Some(message) = data.get(PREFIX_BYTES..PREFIX_BYTES + len) {
+                    *data = &data[PREFIX_BYTES + len..];
+                    return Ok(Some(Bytes::copy_from_slice(message)));
                 }
             }
         }
         while !data.is_empty() {
-            let wanted = match message_len(&self.partial)? {
-                Some(len) => PREFIX_BYTES + len,
-                None => PREFIX_BYTES,
-            };
-            let taken = (wanted - self.partial.len()).min(data.len());
-            self.partial.extend_from_slice(&data[..taken]);
-            data.advance(taken);
+            let wanted = PREFIX_BYTES + message_len(&self.partial)?.unwrap_or(0);
+            let (taken, rest) = data.split_at((wanted - self.partial.len()).min(data.len()));
+            self.partial.extend_from_slice(taken);
+            *data = rest;
             if message_len(&self.partial)?.is_some_and(|len| self.partial.len() == PREFIX_BYTES + len) {
-                let mut whole = std::mem::take(&mut self.partial);
+                let mut whole = Bytes::from(std::mem::take(&mut self.partial));
                 whole.advance(PREFIX_BYTES);
-                return Ok(Some(whole.freeze()));
+                return Ok(Some(whole));
             }
         }
         Ok(None)
     }
 
-    /// Whether the stream ended, or would end, inside a message.
-    pub(super) fn is_partial(&self) -> bool {
-        !self.partial.is_empty()
+    /// Bytes kept of a message whose end has not arrived.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.partial.len()
     }
 }
 

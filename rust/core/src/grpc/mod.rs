@@ -3,10 +3,15 @@
 //! It knows the two methods of the Nacos proto file and nothing of what the messages say; [`payload`] is the codec of
 //! the envelope that every message is.
 
+mod call;
 mod engine;
+mod frame;
+mod hpack;
 mod message;
 pub mod payload;
-mod pipe;
+mod receive;
+mod response;
+mod send;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -29,10 +34,10 @@ pub enum Method {
 }
 
 impl Method {
-    fn of_path(path: &str) -> Option<Self> {
+    fn of_path(path: &[u8]) -> Option<Self> {
         match path {
-            "/Request/request" => Some(Self::Request),
-            "/BiRequestStream/requestBiStream" => Some(Self::BiRequestStream),
+            b"/Request/request" => Some(Self::Request),
+            b"/BiRequestStream/requestBiStream" => Some(Self::BiRequestStream),
             _ => None,
         }
     }
