@@ -59,6 +59,9 @@ class HttpRequest:
     body: bytes
     """Empty if it was a form."""
     client_ip: str
+    """As proxies name it, else the socket's; anybody can claim any."""
+    remote_ip: str
+    """The socket's."""
     authorized: bool
     """Authentication is off, or the request carried an allowed token."""
 
@@ -73,6 +76,7 @@ class GrpcRequest:
     headers: dict[str, str]
     body: bytes
     client_ip: str
+    remote_ip: str
     authorized: bool
 
 @final

@@ -55,7 +55,7 @@ def _login(context: Context, request: "HttpRequest", refusal_headers: pages.Head
         return
     context.gate.login(
         login,
-        request.client_ip,
+        request.remote_ip,
         welcome=partial(_welcome, context, request, login.user),
         refuse=reply_refused,
         busy=partial(refuse_busy, context, request),

@@ -68,7 +68,7 @@ class Gate:
             case Password():
                 self._check(
                     identity,
-                    request.client_ip,
+                    request.remote_ip,
                     right=partial(self._proceed, request),
                     wrong=partial(refuse, UNKNOWN_SENDER),
                     busy=busy,

@@ -15,6 +15,7 @@ pub struct HttpRequest {
     headers: Py<PyDict>,
     body: Py<PyBytes>,
     client_ip: String,
+    remote_ip: String,
     authorized: bool,
 }
 
@@ -28,6 +29,7 @@ pub struct GrpcRequest {
     headers: Py<PyDict>,
     body: Py<PyBytes>,
     client_ip: String,
+    remote_ip: String,
     authorized: bool,
 }
 
@@ -112,6 +114,7 @@ fn to_object(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
                 headers: first_wins(py, &request.headers)?,
                 body: PyBytes::new(py, &request.body).unbind(),
                 client_ip: request.client_ip,
+                remote_ip: request.remote_ip,
                 authorized: request.authorized,
             },
         )?
@@ -126,6 +129,7 @@ fn to_object(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
                 headers: first_wins(py, &request.headers)?,
                 body: PyBytes::new(py, &request.body).unbind(),
                 client_ip: request.client_ip,
+                remote_ip: request.remote_ip,
                 authorized: request.authorized,
             },
         )?

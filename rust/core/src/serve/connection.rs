@@ -31,7 +31,7 @@ pub struct Client {
     /// `<epoch ms>_<remote ip>_<remote port>`, one for each transport (protocol/grpc.md section 2).
     pub connection_id: Box<str>,
     pub is_set_up: bool,
-    remote_ip: Box<str>,
+    pub remote_ip: Box<str>,
     /// What the set-up named, for rules that go by address.
     said_ip: Box<str>,
 }

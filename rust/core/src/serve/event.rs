@@ -31,7 +31,10 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// Empty if it was a form.
     pub body: Bytes,
+    /// As proxies name it, else the socket's: for what is shown and logged, since anybody can claim any.
     pub client_ip: String,
+    /// The socket's: for what must not be forged.
+    pub remote_ip: String,
     /// Authentication is off, or the request carried an allowed token.
     pub authorized: bool,
 }
@@ -45,7 +48,10 @@ pub struct GrpcRequest {
     pub kind: String,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+    /// As the client names it.
     pub client_ip: String,
+    /// The socket's.
+    pub remote_ip: String,
     pub authorized: bool,
 }
 

@@ -99,6 +99,7 @@ fn hand_up(state: &mut State, call: &Call<'_>, message: &Bytes, authorized: bool
         headers: payload.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         body: message.slice_ref(payload.body),
         client_ip: if payload.client_ip.is_empty() { client.client_ip() } else { payload.client_ip }.to_owned(),
+        remote_ip: client.remote_ip.to_string(),
         authorized,
     }));
 }

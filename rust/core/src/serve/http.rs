@@ -117,6 +117,7 @@ fn hand_up(state: &mut State, call: &Call<'_>, authorized: bool) {
             .collect(),
         body: if request.is_form() { Bytes::new() } else { Bytes::copy_from_slice(request.body) },
         client_ip: call.client_ip().to_owned(),
+        remote_ip: call.remote_ip.to_owned(),
         authorized,
     }));
 }
