@@ -59,6 +59,8 @@ pub const EXPIRED_COUNT_MAX: usize = 4_096;
 pub const CACHE_MS: u64 = 10_000;
 /// Most rendered views (cluster filter, healthy only) kept per service; a further one replaces the oldest.
 pub const VIEWS_COUNT_MAX: usize = 4;
+/// Most bytes that all rendered views together keep; past it all are forgotten and rendered anew when asked for.
+pub const VIEWS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest names and values of naming, in characters (protocol/semantics.md section 4, "Name rules").
 pub const NAMESPACE_CHARACTERS_MAX: usize = 64;
 /// As above.

@@ -43,7 +43,7 @@ impl Configs {
     /// Ends all listeners of a connection and returns how many there were.
     pub fn drop_listener(&mut self, connection: u64) -> usize {
         let Some(holder) = self.connection_index.get(&connection).copied() else { return 0 };
-        let links = self.listeners.of_holder(holder).to_vec();
+        let links = self.listeners.of_holder(holder).collect::<Vec<_>>();
         for link in &links {
             let subject = self.listeners.remove(*link).subject;
             self.remove_if_unused(subject);
@@ -52,7 +52,7 @@ impl Configs {
         links.len()
     }
 
-    /// Who listens to a key, each with the tenant as it wrote it, in an order that depends on the history only.
+    /// Who listens to a key, each with the tenant as it wrote it, the newest first.
     pub fn listeners(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
         self.listeners_of(key).map(|(connection, listener)| (connection, &*listener.tenant))
     }
@@ -70,15 +70,15 @@ impl Configs {
     }
 
     fn listeners_of(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &Listener)> {
-        let links = self.find(key).map_or(&[][..], |subject| self.listeners.of_subject(subject));
-        links.iter().map(|link| {
-            let link = self.listeners.get(*link);
+        let links = self.find(key).into_iter().flat_map(|subject| self.listeners.of_subject(subject));
+        links.map(|link| {
+            let link = self.listeners.get(link);
             (self.connections[link.holder as usize], &link.value)
         })
     }
 
     fn remove_connection_if_unused(&mut self, holder: u32) {
-        if self.listeners.of_holder(holder).is_empty() {
+        if !self.listeners.holds_any(holder) {
             let connection = self.connections.remove(holder as usize);
             self.connection_index.remove(&connection);
         }

@@ -71,7 +71,7 @@ impl Configs {
 
     /// Forgets a key that has neither a config nor a listener.
     pub(super) fn remove_if_unused(&mut self, id: u32) {
-        if self.entries[id as usize].config.is_some() || !self.listeners.of_subject(id).is_empty() {
+        if self.entries[id as usize].config.is_some() || self.listeners.any_holds(id) {
             return;
         }
         let entry = self.entries.remove(id as usize);

@@ -57,12 +57,12 @@ fn listeners_keep_their_tenant_as_they_wrote_it_and_survive_removal() {
     configs.listen(1, KEY, "", "");
     configs.listen(2, KEY, "public", "270f9e65a80226eccd82c99cdd0dd2fb");
     configs.remove(KEY);
-    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(1, ""), (2, "public")]);
+    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(2, "public"), (1, "")]);
     assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(2, "public")]);
     configs.put(KEY, config("a: 1"));
     assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(1, "")]);
     configs.listen(1, KEY, "public", "");
-    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(1, "public"), (2, "public")]);
+    assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(2, "public"), (1, "public")]);
 }
 
 #[test]

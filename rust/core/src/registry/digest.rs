@@ -96,11 +96,7 @@ fn encode(out: &mut Vec<u8>, instance: &Instance) {
     text(out, &instance.ip);
     text(out, instance.cluster.as_str());
     text(out, instance.instance_id.as_deref().unwrap_or_default());
-    out.extend_from_slice(&(instance.metadata.len() as u32).to_le_bytes());
-    for (key, value) in instance.metadata.iter() {
-        text(out, key);
-        text(out, value);
-    }
+    out.extend_from_slice(instance.metadata.canonical());
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {

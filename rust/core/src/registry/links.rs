@@ -1,20 +1,43 @@
 //! Pairs of a holder and a subject with a value each: publications, subscriptions, config listeners.
 //!
-//! Both sides are small dense ids. Finding a pair, adding and removing one are O(1); each side lists its links.
+//! Both sides are small dense ids. Every link is in two lists, that of its holder and that of its subject, which run
+//! through the links themselves: a list costs four bytes of its own, and removal is O(1) and keeps the order.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use slab::Slab;
 use std::hash::BuildHasher;
 
+/// The end of a list.
+const END: u32 = u32::MAX;
+
+/// Where a link stands in one list.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    newer: u32,
+    older: u32,
+}
+
 /// One pair and what it carries.
 #[derive(Debug)]
 pub(crate) struct Link<T> {
     pub(crate) holder: u32,
     pub(crate) subject: u32,
-    at_holder: u32,
-    at_subject: u32,
+    places: [Place; 2],
     pub(crate) value: T,
+}
+
+impl<T> Link<T> {
+    fn side(&self, side: Side) -> u32 {
+        [self.holder, self.subject][side as usize]
+    }
+}
+
+/// Which of its two lists is meant.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Holder,
+    Subject,
 }
 
 /// All pairs of one kind.
@@ -22,8 +45,8 @@ pub(crate) struct Link<T> {
 pub(crate) struct Links<T> {
     links: Slab<Link<T>>,
     index: HashTable<u32>,
-    of_holder: Vec<Vec<u32>>,
-    of_subject: Vec<Vec<u32>>,
+    /// The newest link of each holder and of each subject.
+    newest: [Vec<u32>; 2],
 }
 
 /// Ids are given by this process and cannot be chosen from outside, so a fixed hash is safe here.
@@ -33,12 +56,12 @@ fn hash(holder: u32, subject: u32) -> u64 {
 
 /// A slab key as the four bytes in which it is stored.
 pub(crate) fn id(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 2^32 of anything fit in memory")
+    u32::try_from(index).ok().filter(|id| *id != END).expect("fewer than 2^32 - 1 of anything fit in memory")
 }
 
 impl<T> Default for Links<T> {
     fn default() -> Self {
-        Self { links: Slab::new(), index: HashTable::new(), of_holder: Vec::new(), of_subject: Vec::new() }
+        Self { links: Slab::new(), index: HashTable::new(), newest: [Vec::new(), Vec::new()] }
     }
 }
 
@@ -55,11 +78,10 @@ impl<T> Links<T> {
 
     /// Adds a pair that is not there yet.
     pub(crate) fn insert(&mut self, holder: u32, subject: u32, value: T) -> u32 {
-        let at_holder = id(listed(&mut self.of_holder, holder).len());
-        let at_subject = id(listed(&mut self.of_subject, subject).len());
-        let link = id(self.links.insert(Link { holder, subject, at_holder, at_subject, value }));
-        self.of_holder[holder as usize].push(link);
-        self.of_subject[subject as usize].push(link);
+        let places = [Place { newer: END, older: END }; 2];
+        let link = id(self.links.insert(Link { holder, subject, places, value }));
+        self.enlist(link, Side::Holder);
+        self.enlist(link, Side::Subject);
         let links = &self.links;
         self.index.insert_unique(hash(holder, subject), link, |link| {
             let link = &links[*link as usize];
@@ -70,27 +92,33 @@ impl<T> Links<T> {
 
     /// Takes a pair out.
     pub(crate) fn remove(&mut self, link: u32) -> Link<T> {
+        self.delist(link, Side::Holder);
+        self.delist(link, Side::Subject);
         let removed = self.links.remove(link as usize);
-        if let Some(moved) = unlist(&mut self.of_holder[removed.holder as usize], removed.at_holder) {
-            self.links[moved as usize].at_holder = removed.at_holder;
-        }
-        if let Some(moved) = unlist(&mut self.of_subject[removed.subject as usize], removed.at_subject) {
-            self.links[moved as usize].at_subject = removed.at_subject;
-        }
         if let Ok(entry) = self.index.find_entry(hash(removed.holder, removed.subject), |other| *other == link) {
             entry.remove();
         }
         removed
     }
 
-    /// The links of a holder, in an order that depends on the history only.
-    pub(crate) fn of_holder(&self, holder: u32) -> &[u32] {
-        self.of_holder.get(holder as usize).map_or(&[], Vec::as_slice)
+    /// The links of a holder, the newest first.
+    pub(crate) fn of_holder(&self, holder: u32) -> impl Iterator<Item = u32> {
+        self.list(holder, Side::Holder)
     }
 
-    /// The links of a subject, in an order that depends on the history only.
-    pub(crate) fn of_subject(&self, subject: u32) -> &[u32] {
-        self.of_subject.get(subject as usize).map_or(&[], Vec::as_slice)
+    /// The links of a subject, the newest first.
+    pub(crate) fn of_subject(&self, subject: u32) -> impl Iterator<Item = u32> {
+        self.list(subject, Side::Subject)
+    }
+
+    /// Whether a holder has any link.
+    pub(crate) fn holds_any(&self, holder: u32) -> bool {
+        self.newest(holder, Side::Holder) != END
+    }
+
+    /// Whether a subject has any link.
+    pub(crate) fn any_holds(&self, subject: u32) -> bool {
+        self.newest(subject, Side::Subject) != END
     }
 
     pub(crate) fn get(&self, link: u32) -> &Link<T> {
@@ -105,62 +133,76 @@ impl<T> Links<T> {
         self.links.len()
     }
 
-    /// Every link, by id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link<T>> {
-        self.links.iter().map(|(_, link)| link)
+    fn newest(&self, of: u32, side: Side) -> u32 {
+        self.newest[side as usize].get(of as usize).copied().unwrap_or(END)
     }
-}
 
-fn listed(lists: &mut Vec<Vec<u32>>, of: u32) -> &mut Vec<u32> {
-    let index = of as usize;
-    if lists.len() <= index {
-        lists.resize_with(index + 1, Vec::new);
+    fn list(&self, of: u32, side: Side) -> impl Iterator<Item = u32> {
+        let existing = |link: u32| (link != END).then_some(link);
+        let older = move |link: &u32| existing(self.links[*link as usize].places[side as usize].older);
+        std::iter::successors(existing(self.newest(of, side)), older)
     }
-    &mut lists[index]
-}
 
-/// Removes by swapping with the last, which is returned if it moved. An empty list keeps no memory.
-fn unlist(list: &mut Vec<u32>, at: u32) -> Option<u32> {
-    list.swap_remove(at as usize);
-    if list.is_empty() {
-        *list = Vec::new();
+    fn enlist(&mut self, link: u32, side: Side) {
+        let of = self.links[link as usize].side(side) as usize;
+        let newest = &mut self.newest[side as usize];
+        if newest.len() <= of {
+            newest.resize(of + 1, END);
+        }
+        let older = std::mem::replace(&mut newest[of], link);
+        self.links[link as usize].places[side as usize].older = older;
+        if older != END {
+            self.links[older as usize].places[side as usize].newer = link;
+        }
     }
-    list.get(at as usize).copied()
+
+    fn delist(&mut self, link: u32, side: Side) {
+        let Place { newer, older } = self.links[link as usize].places[side as usize];
+        if older != END {
+            self.links[older as usize].places[side as usize].newer = newer;
+        }
+        if newer != END {
+            self.links[newer as usize].places[side as usize].older = older;
+        } else {
+            let of = self.links[link as usize].side(side) as usize;
+            self.newest[side as usize][of] = older;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
 
     proptest! {
         #[test]
-        fn links_agree_with_a_map_of_pairs(steps in prop::collection::vec((0u32..6, 0u32..6, any::<bool>()), 0..200)) {
+        fn links_agree_with_a_list_of_pairs(
+            steps in prop::collection::vec((0u32..6, 0u32..6, any::<bool>()), 0..200)
+        ) {
             let mut links = Links::default();
-            let mut map = BTreeMap::new();
+            let mut list: Vec<(u32, u32, usize)> = Vec::new();
             for (step, (holder, subject, add)) in steps.into_iter().enumerate() {
-                match links.find(holder, subject) {
-                    Some(link) if !add => {
-                        let removed = links.remove(link);
-                        prop_assert_eq!(Some(removed.value), map.remove(&(holder, subject)));
+                let listed = list.iter().position(|(h, s, _)| (*h, *s) == (holder, subject));
+                match (links.find(holder, subject), listed) {
+                    (Some(link), Some(at)) if !add => {
+                        prop_assert_eq!(links.remove(link).value, list.remove(at).2);
                     }
-                    None if add => {
+                    (None, None) if add => {
                         links.insert(holder, subject, step);
-                        map.insert((holder, subject), step);
+                        list.insert(0, (holder, subject, step));
                     }
-                    found => prop_assert_eq!(found.is_some(), map.contains_key(&(holder, subject))),
+                    (found, listed) => prop_assert_eq!(found.is_some(), listed.is_some()),
                 }
-                prop_assert_eq!(links.len(), map.len());
+                prop_assert_eq!(links.len(), list.len());
                 for id in 0..6 {
-                    let mut subjects: Vec<_> = links.of_holder(id).iter().map(|l| links.get(*l).subject).collect();
-                    subjects.sort_unstable();
-                    let expected: Vec<_> = map.keys().filter(|pair| pair.0 == id).map(|pair| pair.1).collect();
-                    prop_assert_eq!(subjects, expected);
-                    let mut holders: Vec<_> = links.of_subject(id).iter().map(|l| links.get(*l).holder).collect();
-                    holders.sort_unstable();
-                    let expected: Vec<_> = map.keys().filter(|pair| pair.1 == id).map(|pair| pair.0).collect();
-                    prop_assert_eq!(holders, expected);
+                    let values = |link: u32| links.get(link).value;
+                    let expected: Vec<_> = list.iter().filter(|pair| pair.0 == id).map(|pair| pair.2).collect();
+                    prop_assert_eq!(links.holds_any(id), !expected.is_empty());
+                    prop_assert_eq!(links.of_holder(id).map(values).collect::<Vec<_>>(), expected);
+                    let expected: Vec<_> = list.iter().filter(|pair| pair.1 == id).map(|pair| pair.2).collect();
+                    prop_assert_eq!(links.any_holds(id), !expected.is_empty());
+                    prop_assert_eq!(links.of_subject(id).map(values).collect::<Vec<_>>(), expected);
                 }
             }
         }

@@ -16,41 +16,36 @@ pub const CLIENT_BEAT_KEY: &str = "enableClientBeat";
 
 /// Pairs of text, sorted by key with each key once, so that equal maps are equal values however they were sent.
 ///
-/// All text lies in one allocation, its borders in another: a map of its own per instance would double its memory.
+/// All of it lies in one allocation, each text behind its length: a map of its own per instance would double the
+/// memory of an instance. Reading runs through it, which for the few pairs of an instance is as fast as a search.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Metadata {
-    text: Box<str>,
-    ends: Box<[u32]>,
-}
+pub struct Metadata(Box<[u8]>);
 
 impl Metadata {
     /// The pairs in order of their keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        (0..self.len()).map(|pair| (self.part(2 * pair), self.part(2 * pair + 1)))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            Some((take_text(&mut rest), take_text(&mut rest)))
+        })
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.part(2 * middle).cmp(key) {
-                std::cmp::Ordering::Equal => return Some(self.part(2 * middle + 1)),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
-    }
-
-    /// How many pairs.
-    pub fn len(&self) -> usize {
-        self.ends.len() / 2
+        self.iter().find(|(of, _)| *of == key).map(|(_, value)| value)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.0.is_empty()
+    }
+
+    /// The one encoding that equal metadata has and no other.
+    pub(super) fn canonical(&self) -> &[u8] {
+        &self.0
     }
 
     /// Milliseconds between beats, as the client asked or the default.
@@ -80,11 +75,34 @@ impl Metadata {
         // Clients read these as signed 64-bit numbers.
         if digits { value.parse::<i64>().ok().map(i64::unsigned_abs) } else { None }
     }
+}
 
-    fn part(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start as usize..self.ends[index] as usize]
+/// Appends a text behind its length: seven bits a byte, the lowest first, the last byte below 128.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let mut length = text.len();
+    while length >= 0x80 {
+        // The low seven bits: truncation is meant.
+        out.push(length as u8 | 0x80);
+        length >>= 7;
     }
+    out.push(length as u8);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Takes off what `put_text` appended.
+fn take_text<'a>(rest: &mut &'a [u8]) -> &'a str {
+    let (mut length, mut shift) = (0, 0);
+    while let Some((byte, after)) = rest.split_first() {
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        *rest = after;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let (text, after) = rest.split_at(length);
+    *rest = after;
+    std::str::from_utf8(text).expect("it was made from text")
 }
 
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Metadata {
@@ -95,13 +113,11 @@ impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Metadata {
         pairs.reverse();
         pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         pairs.dedup_by(|later, first| later.0.as_ref() == first.0.as_ref());
-        let mut text = String::with_capacity(pairs.iter().map(|(k, v)| k.as_ref().len() + v.as_ref().len()).sum());
-        let mut ends = Vec::with_capacity(2 * pairs.len());
-        for part in pairs.iter().flat_map(|(key, value)| [key.as_ref(), value.as_ref()]) {
-            text.push_str(part);
-            ends.push(u32::try_from(text.len()).expect("a request is shorter than 4 GiB"));
+        let mut encoded = Vec::new();
+        for text in pairs.iter().flat_map(|(key, value)| [key.as_ref(), value.as_ref()]) {
+            put_text(&mut encoded, text);
         }
-        Self { text: text.into(), ends: ends.into() }
+        Self(encoded.into())
     }
 }
 
@@ -128,6 +144,16 @@ mod tests {
     #[test]
     fn pairs_that_only_join_to_the_same_text_differ() {
         assert_ne!(Metadata::from_iter([("ab", "c")]), Metadata::from_iter([("a", "bc")]));
+    }
+
+    #[test]
+    fn texts_of_any_length_come_back() {
+        let value = |length| "v".repeat(length);
+        let lengths = [0, 1, 127, 128, 129, 16_383, 16_384, 3_000_000];
+        let metadata = Metadata::from_iter(lengths.map(|length| (format!("{length:08}"), value(length))));
+        let found: Vec<_> = metadata.iter().map(|(_, value)| value.len()).collect();
+        assert_eq!(found, lengths);
+        assert_eq!(metadata.get("00000128"), Some(&*value(128)));
     }
 
     #[test]

@@ -61,7 +61,6 @@ pub struct Registry {
     beats: Deadlines,
     /// When an ephemeral address that publishes nothing is forgotten; owner: publisher.
     idle: Deadlines,
-    sequence: u64,
     instance_count: usize,
 }
 
@@ -77,7 +76,6 @@ impl Registry {
             subscribers: Subscribers::default(),
             beats: Deadlines::default(),
             idle: Deadlines::default(),
-            sequence: 0,
             instance_count: 0,
         }
     }

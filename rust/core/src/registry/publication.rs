@@ -70,8 +70,6 @@ impl Entries {
 /// One publication.
 #[derive(Debug)]
 pub(super) struct Publication {
-    /// Grows with each new publication: lists show the newest first. A replaced one keeps its place.
-    pub(super) sequence: u64,
     /// Its part in the publisher's digest.
     pub(super) record: Digest,
     /// Where its beat is noted, `deadlines::NOWHERE` if it needs none.

@@ -2,7 +2,6 @@
 
 use super::key::KeyParts;
 use super::model::{Instance, Publisher};
-use super::publication::Publication;
 use super::render::{View, write_head, write_hosts, write_tail};
 use super::select::select;
 use super::{Registry, RegistryError};
@@ -46,10 +45,9 @@ impl Registry {
 
     /// Every instance of a service with its publisher, shown or not, the oldest publication first.
     pub fn instances(&self, key: KeyParts<'_>) -> impl Iterator<Item = (&Publisher, &Instance)> {
-        let links = self.services.find(key).map_or(&[][..], |id| self.publications.of_subject(id));
-        let mut links: Vec<_> = links.iter().map(|link| self.publications.get(*link)).collect();
-        links.sort_unstable_by_key(|link| link.value.sequence);
-        links.into_iter().flat_map(|link| {
+        let links = self.services.find(key).into_iter().flat_map(|id| self.publications.of_subject(id));
+        let newest_first: Vec<_> = links.map(|link| self.publications.get(link)).collect();
+        newest_first.into_iter().rev().flat_map(|link| {
             let publisher = &self.publishers.get(link.holder).publisher;
             link.value.entries.as_slice().iter().map(move |entry| (publisher, &entry.instance))
         })
@@ -121,10 +119,10 @@ impl Registry {
     /// Renders a view, keeps it until the list changes, and appends it.
     fn render_list(&mut self, id: u32, key: KeyParts<'_>, view: &View<'_>, out: &mut Vec<u8>) {
         let links = self.publications.of_subject(id);
-        let publications: Vec<&Publication> = links.iter().map(|link| &self.publications.get(*link).value).collect();
+        let publications = links.map(|link| &self.publications.get(link).value);
         let entries = select(publications, view.clusters, view.healthy_only);
         let start = out.len();
         write_hosts(out, key, &entries);
-        self.services.get_mut(id).views.keep(view, &out[start..]);
+        self.services.keep_view(id, view, &out[start..]);
     }
 }

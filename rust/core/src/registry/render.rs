@@ -37,18 +37,18 @@ impl Views {
         found.map(|kept| &*kept.hosts)
     }
 
-    /// Keeps a view; the oldest makes room for it.
-    pub(super) fn keep(&mut self, view: &View<'_>, hosts: &[u8]) {
-        if self.0.len() >= VIEWS_COUNT_MAX {
-            self.0.remove(0);
-        }
+    /// Keeps a view. The oldest makes room for it; returns how many bytes of hosts that was.
+    pub(super) fn keep(&mut self, view: &View<'_>, hosts: &[u8]) -> usize {
+        let freed = if self.0.len() < VIEWS_COUNT_MAX { 0 } else { self.0.remove(0).hosts.len() };
         self.0.reserve_exact(1);
-        self.0.push(Rendered { clusters: view.clusters.into(), healthy_only: view.healthy_only, hosts: hosts.into() });
+        let (clusters, healthy_only) = (view.clusters.into(), view.healthy_only);
+        self.0.push(Rendered { clusters, healthy_only, hosts: hosts.into() });
+        freed
     }
 
-    /// Forgets all: the list changed.
-    pub(super) fn clear(&mut self) {
-        self.0 = Vec::new();
+    /// Forgets all and returns how many bytes of hosts they were.
+    pub(super) fn clear(&mut self) -> usize {
+        std::mem::take(&mut self.0).into_iter().map(|kept| kept.hosts.len()).sum()
     }
 }
 

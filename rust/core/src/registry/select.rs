@@ -3,22 +3,23 @@
 use super::publication::{Entry, Publication};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
-use std::cmp::Reverse;
 
-/// The entries that a client is shown, the newest publication first.
+/// The entries that a client is shown, in the order of the publications given, the last of a batch first.
 ///
 /// The order of the steps is that of protocol/semantics.md section 3: clusters, enabled, healthy. Protection is the
 /// step after them, over what they left, once services carry a threshold.
-pub(super) fn select<'a>(mut publications: Vec<&'a Publication>, clusters: &str, healthy_only: bool) -> Vec<&'a Entry> {
-    publications.sort_unstable_by_key(|publication| Reverse(publication.sequence));
-    let count = publications.len();
-    let entries = publications.into_iter().flat_map(|publication| publication.entries.as_slice().iter().rev());
+pub(super) fn select<'a>(
+    publications: impl Iterator<Item = &'a Publication>,
+    clusters: &str,
+    healthy_only: bool,
+) -> Vec<&'a Entry> {
+    let entries = publications.flat_map(|publication| publication.entries.as_slice().iter().rev());
     let chosen = entries
         .filter(|entry| in_clusters(entry.instance.cluster.as_str(), clusters))
         .filter(|entry| entry.instance.enabled)
         .filter(|entry| entry.instance.healthy || !healthy_only);
     // Equal instances of several publishers collapse into one; equal digests are equal instances.
-    let mut seen = HashSet::with_capacity_and_hasher(count, FixedState::default());
+    let mut seen = HashSet::with_hasher(FixedState::default());
     chosen.filter(|entry| seen.insert(entry.digest)).collect()
 }
 

@@ -3,7 +3,8 @@
 use super::digest::Digest;
 use super::key::{KeyParts, NameHash, ResourceKey};
 use super::links::id;
-use super::render::Views;
+use super::render::{View, Views};
+use crate::limits::VIEWS_BYTES_MAX;
 use hashbrown::HashTable;
 use slab::Slab;
 
@@ -66,6 +67,8 @@ pub(super) struct Services {
     hash: NameHash,
     changed: Vec<u32>,
     published_count: usize,
+    /// The size of all views kept.
+    rendered_bytes: usize,
     /// The newest `lastRefTime` told of any service that was not there.
     unknown_answered_ms: u64,
 }
@@ -79,6 +82,7 @@ impl Services {
             hash,
             changed: Vec::new(),
             published_count: 0,
+            rendered_bytes: 0,
             unknown_answered_ms: 0,
         }
     }
@@ -108,7 +112,8 @@ impl Services {
 
     /// Forgets a service that has neither publications nor subscriptions nor an untaken change.
     pub(super) fn remove(&mut self, service: u32) {
-        let removed = self.services.remove(service as usize);
+        let mut removed = self.services.remove(service as usize);
+        self.rendered_bytes -= removed.views.clear();
         self.unknown_answered_ms = self.unknown_answered_ms.max(removed.answered_ms);
         if let Ok(entry) = self.index.find_entry(self.hash.of(removed.key.parts()), |id| *id == service) {
             entry.remove();
@@ -178,7 +183,7 @@ impl Services {
             self.changed.push(service);
         }
         changed.digest = changed.digest - before + after;
-        changed.views.clear();
+        self.rendered_bytes -= changed.views.clear();
         changed.stamp_ms = now_ms.max(changed.answered_ms + 1);
     }
 
@@ -194,6 +199,20 @@ impl Services {
             }
         }
         keys
+    }
+
+    /// Keeps a rendered view until its service changes, or until all views together take too much.
+    pub(super) fn keep_view(&mut self, service: u32, view: &View<'_>, hosts: &[u8]) {
+        if self.rendered_bytes + hosts.len() > VIEWS_BYTES_MAX {
+            self.services.iter_mut().for_each(|(_, service)| {
+                service.views.clear();
+            });
+            self.rendered_bytes = 0;
+        }
+        if hosts.len() <= VIEWS_BYTES_MAX {
+            self.rendered_bytes += hosts.len();
+            self.rendered_bytes -= self.services[service as usize].views.keep(view, hosts);
+        }
     }
 
     /// How many services have been published (and not cleaned since).

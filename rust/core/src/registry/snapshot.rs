@@ -23,14 +23,21 @@ const HEALTHY: u8 = 1;
 const ENABLED: u8 = 2;
 
 impl Registry {
-    /// Appends all persistent publications, the oldest first.
+    /// Appends all persistent publications: services in key order, in each the oldest publication first, so that
+    /// nodes that hold the same write the same.
     pub fn encode_persistent(&self, out: &mut Vec<u8>) {
-        let is_persistent = |holder: u32| !self.publishers.get(holder).publisher.is_ephemeral();
-        let mut links: Vec<_> = self.publications.iter().filter(|link| is_persistent(link.holder)).collect();
-        links.sort_unstable_by_key(|link| link.value.sequence);
+        let mut services: Vec<_> =
+            self.services.iter().filter(|(_, service)| service.ephemeral == Some(false)).collect();
+        services.sort_unstable_by_key(|(_, service)| service.key.parts());
+        let oldest_first = |service: u32| {
+            let newest_first: Vec<_> = self.publications.of_subject(service).collect();
+            newest_first.into_iter().rev()
+        };
+        let links: Vec<_> = services.iter().flat_map(|(service, _)| oldest_first(*service)).collect();
         out.extend_from_slice(&Content::PersistentInstances.header());
         out.put_count(links.len());
         for link in links {
+            let link = self.publications.get(link);
             let (namespace, group, name) = self.services.get(link.subject).key.parts();
             let Publisher::Address { ip, port, .. } = &self.publishers.get(link.holder).publisher else { continue };
             for text in [namespace, group, name, ip] {
@@ -91,7 +98,7 @@ fn encode_instance(out: &mut Vec<u8>, instance: &Instance) {
     out.put_u8(flag(instance.healthy, HEALTHY) | flag(instance.enabled, ENABLED));
     out.put_bytes(instance.cluster.as_str().as_bytes());
     out.put_optional(instance.instance_id.as_deref());
-    out.put_count(instance.metadata.len());
+    out.put_count(instance.metadata.iter().count());
     for (key, value) in instance.metadata.iter() {
         out.put_bytes(key.as_bytes());
         out.put_bytes(value.as_bytes());

@@ -51,7 +51,7 @@ impl Registry {
     /// Removes a publisher with all that it published, as when its connection dies. Returns how many publications.
     pub fn drop_publisher(&mut self, publisher: &Publisher, now_ms: u64) -> usize {
         let Some(holder) = self.publishers.find(publisher.borrowed()) else { return 0 };
-        let links = self.publications.of_holder(holder).to_vec();
+        let links = self.publications.of_holder(holder).collect::<Vec<_>>();
         for link in &links {
             self.take_out(*link, now_ms);
         }
@@ -65,7 +65,7 @@ impl Registry {
         let is_over = |id: u32, service: &super::services::Service| {
             service.ephemeral.is_some()
                 && !service.is_pending()
-                && self.publications.of_subject(id).is_empty()
+                && !self.publications.any_holds(id)
                 && now_ms.saturating_sub(service.changed_ms) >= unchanged_for_ms
         };
         let over: Vec<u32> =
@@ -118,9 +118,8 @@ impl Registry {
         if let Some(found) = self.publications.find(holder, service) {
             return found;
         }
-        self.sequence += 1;
         let entries = Entries::Many(Box::default());
-        let empty = Publication { sequence: self.sequence, record: Digest::default(), beat: NOWHERE, entries };
+        let empty = Publication { record: Digest::default(), beat: NOWHERE, entries };
         self.publications.insert(holder, service, empty)
     }
 
@@ -157,7 +156,7 @@ impl Registry {
     /// What becomes of a publisher that may have lost its last publication: a connection stays until it is dropped,
     /// an ephemeral address for a while, a persistent one goes.
     pub(super) fn retire(&mut self, holder: u32, now_ms: u64) {
-        if !self.publications.of_holder(holder).is_empty() {
+        if self.publications.holds_any(holder) {
             return;
         }
         match self.publishers.get(holder).publisher {

@@ -20,7 +20,7 @@ pub(super) struct Subscribers {
 
 impl Subscribers {
     pub(super) fn has_any(&self, service: u32) -> bool {
-        !self.subscriptions.of_subject(service).is_empty()
+        self.subscriptions.any_holds(service)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -37,7 +37,7 @@ impl Subscribers {
     }
 
     fn remove_if_unused(&mut self, holder: u32) {
-        if self.subscriptions.of_holder(holder).is_empty() {
+        if !self.subscriptions.holds_any(holder) {
             let connection = self.connections.remove(holder as usize);
             self.index.remove(&connection);
         }
@@ -77,7 +77,7 @@ impl Registry {
     /// Ends all subscriptions of a connection and returns how many there were.
     pub fn drop_subscriber(&mut self, connection: u64) -> usize {
         let Some(holder) = self.subscribers.index.get(&connection).copied() else { return 0 };
-        let links = self.subscribers.subscriptions.of_holder(holder).to_vec();
+        let links = self.subscribers.subscriptions.of_holder(holder).collect::<Vec<_>>();
         for link in &links {
             let service = self.subscribers.subscriptions.remove(*link).subject;
             self.remove_if_unused(service);
@@ -86,12 +86,12 @@ impl Registry {
         links.len()
     }
 
-    /// Who is subscribed to a service, each with its cluster filter, in an order that depends on the history only.
-    pub fn subscribers(&self, key: KeyParts<'_>) -> impl ExactSizeIterator<Item = (u64, &str)> {
+    /// Who is subscribed to a service, each with its cluster filter, the newest first.
+    pub fn subscribers(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
         let subscribers = &self.subscribers;
-        let links = self.services.find(key).map_or(&[][..], |id| subscribers.subscriptions.of_subject(id));
-        links.iter().map(|link| {
-            let link = subscribers.subscriptions.get(*link);
+        let links = self.services.find(key).into_iter().flat_map(|id| subscribers.subscriptions.of_subject(id));
+        links.map(|link| {
+            let link = subscribers.subscriptions.get(link);
             (subscribers.connections[link.holder as usize], &*link.value)
         })
     }

@@ -5,6 +5,7 @@ mod heartbeats;
 mod kinds;
 mod pushes;
 mod snapshots;
+mod twin;
 
 use super::*;
 
