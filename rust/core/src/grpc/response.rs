@@ -134,9 +134,7 @@ impl Encoder {
             _ => literal(out, "grpc-status", itoa::Buffer::new().format(status.code)),
         }
         if !status.message.is_empty() {
-            let mut message = status.encoded_message();
-            message.truncate(GRPC_STATUS_MESSAGE_BYTES_MAX);
-            literal(out, "grpc-message", &message);
+            literal(out, "grpc-message", &status.encoded_message(GRPC_STATUS_MESSAGE_BYTES_MAX));
         }
     }
 }

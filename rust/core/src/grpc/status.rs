@@ -31,9 +31,19 @@ impl Status {
         Self { code, message: Cow::Borrowed(message) }
     }
 
-    /// The text as `grpc-message` wants it: printable ASCII, everything else and `%` as %XX (gRPC over HTTP/2).
-    pub(super) fn encoded_message(&self) -> String {
+    /// The text as `grpc-message` wants it: printable ASCII, everything else and `%` as %XX (gRPC over HTTP/2). Cut
+    /// between two characters where it would be longer than `bytes_max`.
+    pub(super) fn encoded_message(&self, bytes_max: usize) -> String {
         const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
-        utf8_percent_encode(&self.message, ESCAPED).to_string()
+        let mut encoded = String::new();
+        for (start, character) in self.message.char_indices() {
+            let len = encoded.len();
+            encoded.extend(utf8_percent_encode(&self.message[start..start + character.len_utf8()], ESCAPED));
+            if encoded.len() > bytes_max {
+                encoded.truncate(len);
+                break;
+            }
+        }
+        encoded
     }
 }

@@ -1,7 +1,11 @@
 //! The engine against the `h2` crate's client, in memory: what one side writes the other reads, whole or in pieces.
 
 mod client;
+mod flow;
+mod limits;
 mod payload;
+mod random;
+mod raw;
 
 use super::{Grpc, GrpcEvent, Method, Status};
 use bytes::Bytes;

@@ -67,12 +67,12 @@ impl Chunks {
                     self.expect = Expect::SizeLine;
                 }
                 Expect::Trailer => {
-                    let limit = HEAD_BYTES_MAX - self.trailer_bytes;
+                    let limit = HEAD_BYTES_MAX.saturating_sub(self.trailer_bytes);
                     let Some(line) = take_line(input, cursor, limit)? else { return Ok(false) };
                     if line.is_empty() {
                         return Ok(true);
                     }
-                    self.trailer_bytes += line.len();
+                    self.trailer_bytes += line.len() + 2;
                     check_trailer(line)?;
                 }
             }

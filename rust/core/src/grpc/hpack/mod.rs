@@ -90,6 +90,13 @@ impl Decoder {
         Self { entries: VecDeque::new(), bytes: 0, bytes_max: GRPC_HEADER_TABLE_BYTES_MAX }
     }
 
+    /// Bytes of the table as RFC 7541 section 4.1 counts them.
+    #[cfg(test)]
+    pub(super) fn table_bytes(&self) -> usize {
+        assert_eq!(self.bytes, self.entries.iter().map(|entry| entry.size as usize).sum::<usize>());
+        self.bytes
+    }
+
     /// Decodes one whole header block.
     pub(super) fn decode(&mut self, block: &[u8]) -> Result<RequestHead, HpackError> {
         let mut head = RequestHead::default();

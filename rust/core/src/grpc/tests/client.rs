@@ -14,13 +14,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[derive(Debug, Default)]
-struct Bytes2 {
+struct Wires {
     to_client: VecDeque<u8>,
     to_server: Vec<u8>,
 }
 
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Bytes2>>);
+struct Memory(Arc<Mutex<Wires>>);
 
 impl AsyncRead for Memory {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -81,6 +81,8 @@ pub(super) struct Client {
     exchanges: Vec<Exchange>,
     /// The largest piece that the server is fed at once.
     pub(super) piece_bytes: usize,
+    /// Everything that the server was fed.
+    pub(super) recorded: Vec<u8>,
 }
 
 fn now<T>(poll: Poll<T>) -> T {
@@ -107,16 +109,37 @@ impl Client {
         let mut context = Context::from_waker(Waker::noop());
         let mut handshake = Box::pin(builder.initial_max_send_streams(10_000).handshake(memory.clone()));
         let (requests, connection) = now(handshake.as_mut().poll(&mut context)).unwrap();
-        Self { server: Grpc::new(), memory, connection, requests, exchanges: Vec::new(), piece_bytes: 1 << 20 }
+        Self {
+            server: Grpc::new(),
+            memory,
+            connection,
+            requests,
+            exchanges: Vec::new(),
+            piece_bytes: 1 << 20,
+            recorded: Vec::new(),
+        }
     }
 
     pub(super) fn request(&mut self, method: &str, path: &str, content_type: &str) -> usize {
-        let request = Request::builder()
+        self.request_with(method, path, content_type, &[])
+    }
+
+    pub(super) fn request_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        headers: &[(String, String)],
+    ) -> usize {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("http://127.0.0.1:9848{path}"))
             .header("content-type", content_type)
             .header("te", "trailers")
             .header("user-agent", "grpc-test/1.0 (a name that the table keeps)");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
         let (response, send) = self.requests.send_request(request.body(()).unwrap(), false).unwrap();
         self.exchanges.push(Exchange {
             send,
@@ -165,6 +188,7 @@ impl Client {
             self.exchanges.iter_mut().for_each(Exchange::progress);
             let _ = Pin::new(&mut self.connection).poll(&mut context);
             let sent = std::mem::take(&mut self.memory.0.lock().unwrap().to_server);
+            self.recorded.extend_from_slice(&sent);
             for piece in sent.chunks(self.piece_bytes) {
                 self.server.feed(piece);
                 self.server.poll(&mut events);
