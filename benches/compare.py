@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,8 @@ OPEN_LOADS = (
 )
 PUSHES = (
     load("instance registered, until each of 64 subscribers hears of it", "grpc-push"),
-    load("config published, until each of 64 listeners hears of it", "grpc-config-push", durable=True),
+    load("config published, until each of 64 listeners hears of it", "grpc-config-push"),
+    load("config published, until each of 64 HTTP long polls is answered", "http-config-push"),
 )
 
 
@@ -106,6 +108,7 @@ class Options:
 def main() -> int:
     arguments = parse_arguments()
     open_files_limit_raised()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that the servers are stopped
     options = Options(
         generator=find_load(arguments.load, CHECKOUT),
         rounds_count=arguments.rounds,

@@ -209,7 +209,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def load_table(names: tuple[str, str], rows: Sequence[LoadRow]) -> str:
     head = ["Load", f"{names[0]} /s", f"{names[1]} /s", "ratio, median (range)", "at least", ""]
-    head += [f"p50 / p99 / p99.9 ms, {names[0]}", names[1], "server cores", "ratio per server CPU second"]
+    head += [f"p50 / p99 / p99.9 ms, {names[0]}", names[1], "server cores", "generator busy"]
+    head += ["ratio per server CPU second"]
     return table(head, [load_cells(row) for row in rows])
 
 
@@ -217,7 +218,7 @@ def load_cells(row: LoadRow) -> list[str]:
     title = f"{row.title} †" if row.durable else row.title
     bar = f"{row.at_least:.1f}" if row.at_least is not None else "–"
     if row.error:
-        return [title, "–", "–", f"INVALID: {row.error.replace('|', ' ')}", bar, row.verdict, "–", "–", "–", "–"]
+        return [title, "–", "–", f"INVALID: {row.error.replace('|', ' ')}", bar, row.verdict, *["–"] * 5]
     if row.counts_cpu:
         values = [
             f"{rate(median([run.requests_per_cpu_second or 0.0 for run in runs]))} *" for runs in (row.this, row.other)
@@ -228,7 +229,9 @@ def load_cells(row: LoadRow) -> list[str]:
             values = [f"{value} ‡" for value in values]
     ratio, cpu_ratio = (str(each) if each else "–" for each in (row.ratio, row.cpu_ratio))
     shares = f"{cores(row.this)} / {cores(row.other)}"
-    return [title, *values, ratio, bar, row.verdict, latencies(row.this), latencies(row.other), shares, cpu_ratio]
+    busy = " / ".join(f"{median([run.generator_busy for run in runs]):.2f}" for runs in (row.this, row.other))
+    times = [latencies(row.this), latencies(row.other)]
+    return [title, *values, ratio, bar, row.verdict, *times, shares, busy, cpu_ratio]
 
 
 def open_table(names: tuple[str, str], rows: Sequence[LoadRow]) -> str:
@@ -280,7 +283,8 @@ NOTES = """
   per second of server CPU (utime + stime), and so does its ratio.
 - `‡` The same, but a server's CPU time is not known: the ratio is only a lower bound.
 - `†` Answered after the write is durable (synced) by nacos-core; r-nacos answers without a sync call.
-- `server cores` is CPU seconds per second of this server / the other one. A run with one error makes its row invalid.
+- `server cores` is CPU seconds per second of this server / the other one; `generator busy` is the share of its core
+  that the generator used during either's runs. A run with one error makes its row invalid.
 - The register loads change metadata with every request; publishes change the content; reads walk through 16 keys.
 """
 

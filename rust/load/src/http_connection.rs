@@ -22,6 +22,13 @@ pub struct Requests {
     pub serial_step: u64,
 }
 
+impl Requests {
+    /// A request whose numbers, if it has any, stay as they are.
+    pub fn once(template: Template, expect: Expect) -> Self {
+        Self { template, expect, serial: 0, serial_step: 0 }
+    }
+}
+
 /// A connection of the HTTP load.
 #[derive(Debug)]
 pub struct HttpConnection {
@@ -48,6 +55,13 @@ impl HttpConnection {
         let socket = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, out: Vec::new(), requests, sent_count: 0, responses: Responses::default() })
+    }
+
+    /// What the connection sends from now on.
+    pub fn prepare(&mut self, requests: Requests) {
+        self.requests = requests;
+        self.sent_count = 0;
+        self.responses.checked_first = false;
     }
 
     /// Sends one request of its own and waits for status and body; for preparations on a connection without load.

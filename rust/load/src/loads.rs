@@ -3,7 +3,7 @@
 use crate::connection::ConnectionError;
 use crate::driver::{self, Outcome, Plan};
 use crate::expect::{Expect, shown};
-use crate::grpc_connection::{GrpcConnection, open_all};
+use crate::grpc_connection::open_all;
 use crate::http_connection::{HttpConnection, Requests};
 use crate::options::Options;
 use crate::requests::{self as make, KEYS_COUNT, Place};
@@ -83,12 +83,8 @@ fn run_grpc(options: &Options) -> Result<Outcome, ConnectionError> {
     seed(options)?;
     let serial = first_serial();
     let mut connections = open_all(options.grpc, options.connections)?;
-    let md5 = match options.operation.as_str() {
-        "grpc-config-listen" => md5_of_seed(&mut connections)?,
-        _ => String::new(),
-    };
     for (connection, place) in connections.iter_mut().zip(places(options)) {
-        let (kind, json, expect) = grpc_requests(options, place, &md5);
+        let (kind, json, expect) = grpc_requests(options, place);
         let template = crate::payload::grpc_message(kind, &json);
         let requests = Requests { template, expect, serial: serial + place.connection, serial_step: place.connections };
         connection.prepare(requests, options.in_flight)?;
@@ -96,7 +92,7 @@ fn run_grpc(options: &Options) -> Result<Outcome, ConnectionError> {
     driver::run(&mut connections, &plan(options))
 }
 
-fn grpc_requests(options: &Options, place: Place, md5: &str) -> (&'static str, Template, Expect) {
+fn grpc_requests(options: &Options, place: Place) -> (&'static str, Template, Expect) {
     let hosts = Expect::Hosts(options.instances as usize);
     match options.operation.as_str() {
         "grpc-query" => ("ServiceQueryRequest", make::grpc_query(options.instances), hosts),
@@ -108,16 +104,8 @@ fn grpc_requests(options: &Options, place: Place, md5: &str) -> (&'static str, T
         "grpc-subscribe" => ("SubscribeServiceRequest", make::grpc_subscribe(), Expect::Hosts(1)),
         "grpc-config-get" => ("ConfigQueryRequest", make::grpc_config_get(), Expect::Content(make::content(0))),
         "grpc-config-publish" => ("ConfigPublishRequest", make::grpc_config_publish(place), Expect::Success),
-        _ => ("ConfigBatchListenRequest", make::grpc_config_listen(md5), Expect::NoChange),
+        _ => ("ConfigBatchListenRequest", make::grpc_config_listen(), Expect::NoChange),
     }
-}
-
-/// The md5 of the configs that [`seed`] wrote, as the server computes it; all of them have the same content.
-fn md5_of_seed(connections: &mut [GrpcConnection]) -> Result<String, ConnectionError> {
-    let first = connections.first_mut().ok_or(ConnectionError::Closed)?;
-    let answer = first.call("ConfigQueryRequest", &make::grpc_config_get())?;
-    let md5 = answer["md5"].as_str().filter(|md5| md5.len() == 32);
-    md5.map(str::to_owned).ok_or_else(|| ConnectionError::Refused(format!("a config without md5: {answer}")))
 }
 
 /// Writes what the load will read, over one HTTP connection, and waits until reads see it.
@@ -177,9 +165,9 @@ fn wait_visible(options: &Options, template: &Template, expect: &Expect) -> Resu
     Ok(())
 }
 
-fn asking(options: &Options) -> Result<HttpConnection, ConnectionError> {
-    let nothing = Requests { template: Template::default(), expect: Expect::Success, serial: 0, serial_step: 0 };
-    HttpConnection::open(options.http, nothing)
+/// A connection for requests of its own.
+pub fn asking(options: &Options) -> Result<HttpConnection, ConnectionError> {
+    HttpConnection::open(options.http, Requests::once(Template::default(), Expect::Success))
 }
 
 fn rendered(template: &Template, number: u64) -> Vec<u8> {

@@ -11,6 +11,7 @@ mod http2;
 mod http_connection;
 mod ledger;
 mod loads;
+mod long_poll;
 mod options;
 mod payload;
 mod push;
@@ -58,6 +59,9 @@ fn run(options: &Options) -> Result<Option<Value>, ConnectionError> {
         return Ok(Some(report::of_load(options, &outcome)));
     }
     if let Some(ledger) = push::run(options)? {
+        return Ok(Some(report::of_push(options, &ledger)));
+    }
+    if let Some(ledger) = long_poll::run(options)? {
         return Ok(Some(report::of_push(options, &ledger)));
     }
     Ok(hold::run(options)?.map(|held| report::of_hold(options, &held)))

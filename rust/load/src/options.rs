@@ -11,8 +11,10 @@ usage: nacos-load OPERATION --http HOST:PORT [options]
 
 HTTP:  http-list http-register http-beat http-config-get http-config-publish http-config-listen
 gRPC:  grpc-query grpc-register grpc-beat grpc-subscribe grpc-config-get grpc-config-publish grpc-config-listen
-push:  grpc-push grpc-config-push              time from a change to each subscriber's push
-hold:  grpc-hold-connections grpc-hold-instances   memory of --count idle connections or instances (needs --pid)
+push:  grpc-push grpc-config-push http-config-push
+       time from a change until each subscriber hears of it; over HTTP by a long poll
+hold:  grpc-hold-connections grpc-hold-instances
+       memory of --count idle connections or ephemeral instances (needs --pid)
 
   --http HOST:PORT         the server; also as http://HOST:PORT
   --grpc HOST:PORT         its gRPC port (the HTTP port + 1000)

@@ -17,11 +17,11 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// How long a push may take; one that has not come by then is an error.
-const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Quiet time before each change, so that pushes of the subscription itself have gone.
-const PAUSE: Duration = Duration::from_millis(50);
+pub const PAUSE: Duration = Duration::from_millis(50);
 /// Rounds that are made however long they take.
-const ROUNDS_COUNT_MIN: u64 = 3;
+pub const ROUNDS_COUNT_MIN: u64 = 3;
 
 /// What is changed and watched.
 trait Watch {
@@ -184,12 +184,17 @@ fn one_round(
             }
         }
     }
+    count_missing(ledger, &waiting);
+    Ok(())
+}
+
+/// Counts subscribers that still wait as errors.
+pub fn count_missing(ledger: &mut Ledger, waiting: &[bool]) {
     let missing = waiting.iter().filter(|waiting| **waiting).count() as u64;
     if missing > 0 {
         let seconds = PUSH_TIMEOUT.as_secs();
-        ledger.fail(missing, &format!("{missing} of {} subscribers heard nothing in {seconds} s", connections.len()));
+        ledger.fail(missing, &format!("{missing} of {} subscribers heard nothing in {seconds} s", waiting.len()));
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -216,6 +221,16 @@ mod tests {
         let json = format!(r#"{{"dataId":"{WATCHED_CONFIG}"}}"#);
         assert!(watch.is_told(&push("ConfigChangeNotifyRequest", &json), 0));
         assert!(!watch.is_told(&push("ConfigChangeNotifyRequest", r#"{"dataId":"other"}"#), 0));
+    }
+
+    #[test]
+    fn who_heard_nothing_is_counted() {
+        let mut ledger = Ledger::new();
+        count_missing(&mut ledger, &[false, false]);
+        assert_eq!(ledger.errors_count, 0);
+        count_missing(&mut ledger, &[true, false, true]);
+        assert_eq!(ledger.errors_count, 2);
+        assert_eq!(ledger.samples, ["2 of 3 subscribers heard nothing in 10 s"]);
     }
 
     #[test]

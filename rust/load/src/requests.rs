@@ -1,6 +1,7 @@
 //! The requests of the loads, as clients write them: 1.x over HTTP, 2.x over gRPC.
 
 use crate::template::{Cycle, Template};
+use md5::{Digest, Md5};
 
 /// Services that queries walk through, and configs that reads walk through.
 pub const KEYS_COUNT: u64 = 16;
@@ -181,10 +182,28 @@ fn http_publish(host: &str, key: &Template) -> Template {
 
 /// POST of a long poll that is answered at once, because its md5 is not the server's.
 pub fn http_config_listen(host: &str) -> Template {
-    let md5 = "0".repeat(32);
-    let form = Template::new("Listening-Configs=").then(&read_config()).text(&format!("%02{GROUP}%02{md5}%01"));
+    http_long_poll(host, &read_config(), &"0".repeat(32))
+}
+
+/// POST of a long poll that is answered when the watched config is no longer the one with this md5.
+pub fn http_watched_listen(host: &str, md5: &str) -> Template {
+    http_long_poll(host, &Template::new(WATCHED_CONFIG), md5)
+}
+
+fn http_long_poll(host: &str, key: &Template, md5: &str) -> Template {
+    let form = Template::new("Listening-Configs=").then(key).text(&format!("%02{GROUP}%02{md5}%01"));
     let target = Template::new("/nacos/v1/cs/configs/listener");
     http_with("POST", &target, host, "Long-Pulling-Timeout: 30000\r\n", &form)
+}
+
+/// POST that changes the watched config; its serial number is given when it is rendered.
+pub fn http_watched_publish(host: &str) -> Template {
+    http_publish(host, &Template::new(WATCHED_CONFIG))
+}
+
+/// The md5 of a config's content as servers write it.
+pub fn md5(content: &str) -> String {
+    Md5::digest(content.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// JSON of a service query.
@@ -237,8 +256,9 @@ fn grpc_publish(key: &Template) -> Template {
         .text(r#"","additionMap":{"type":"properties"},"module":"config"}"#)
 }
 
-/// JSON of a listener that knows the content that [`http_config_seed`] wrote, whose md5 is given.
-pub fn grpc_config_listen(md5: &str) -> Template {
+/// JSON of a listener that knows the content that [`http_config_seed`] wrote.
+pub fn grpc_config_listen() -> Template {
+    let md5 = md5(&content(0));
     Template::new(r#"{"headers":{},"listen":true,"configListenContexts":[{"dataId":""#)
         .then(&read_config())
         .text(&format!(r#"","group":"DEFAULT_GROUP","tenant":"","md5":"{md5}"}}],"module":"config"}}"#))
@@ -277,12 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn md5_is_written_as_servers_write_it() {
+        assert_eq!(md5("hello"), "5d41402abc4b2a76b9719d911017c592");
+    }
+
+    #[test]
     fn json_requests_are_json() {
         let register = grpc_register(PLACE, "x", REGISTERED_COUNT);
         let publish = grpc_config_publish(PLACE);
-        let md5 = "0".repeat(32);
         for request in
-            [&register, &publish, &grpc_query(100), &grpc_subscribe(), &grpc_config_get(), &grpc_config_listen(&md5)]
+            [&register, &publish, &grpc_query(100), &grpc_subscribe(), &grpc_config_get(), &grpc_config_listen()]
         {
             let json: Value = serde_json::from_str(&text(request, 5)).expect("JSON");
             assert!(json["module"].is_string());
