@@ -1,0 +1,48 @@
+"""The packages that hold rules know no trio, no input or output, no clock and no chance."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nacos_core
+
+SOURCE = Path(nacos_core.__file__).parent
+PURE = ("raft", "config", "naming", "push", "auth")
+FORBIDDEN = {"trio", "socket", "time", "random", "secrets", "os", "threading", "asyncio", "pathlib", "datetime"}
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_rules_are_pure(package: str) -> None:
+    paths = sorted((SOURCE / package).glob("*.py"))
+    assert len(paths) > 1
+    for path in paths:
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert not roots & FORBIDDEN, path
+        assert not {name for name in imports(path) if name.startswith(("nacos_core.drivers", "nacos_core.server"))}
+
+
+def test_only_one_module_reads_wall_time() -> None:
+    readers = {path.name for path in SOURCE.rglob("*.py") if "time" in imports(path)}
+    assert readers == {"clock.py"}
+
+
+def test_chance_comes_from_outside() -> None:
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random":
+                assert node.attr == "Random", f"{path}:{node.lineno} uses random.{node.attr}"
+        assert "secrets" not in imports(path), path
