@@ -88,7 +88,7 @@ async def _serve(chosen: settings.Settings, started_ms: float) -> None:
                 _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
             _say(f"ready in {clock.monotonic_ms() - started_ms:.0f} ms")
             async for number in signals:
-                logging.getLogger("nacos_core").info("%s: stopping", signal.Signals(number).name)
+                logging.getLogger("nacos_core").debug("%s: stopping", signal.Signals(number).name)
                 break
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias, TypeVar
 
 import trio
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nacos_core.state_machine import Outcome
 
 Key: TypeAlias = tuple[str, str, str]
+State = TypeVar("State")
 
 
 class Writes:
@@ -65,24 +66,25 @@ class Writes:
         return result
 
 
-class Changes:
-    """Tells that something has changed since it was last looked at; changes in between become one."""
+class States(Generic[State]):
+    """Something as it is now, then after each change; whoever iterates slowly gets the last of several changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: "Callable[[], State]") -> None:
+        self._read = read
         self._changed = trio.Event()
+        self._changed.set()
 
     def note(self) -> None:
         """There was a change."""
         self._changed.set()
 
-    def look(self) -> None:
-        """The present state is about to be read: only what changes from here on counts."""
-        if self._changed.is_set():
-            self._changed = trio.Event()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def wait(self) -> None:
-        """Waits for a change since the last look."""
+    async def __anext__(self) -> State:
         await self._changed.wait()
+        self._changed = trio.Event()
+        return self._read()
 
 
 class Naming:
@@ -192,25 +194,18 @@ class Naming:
     @asynccontextmanager
     async def subscribe(
         self, service: str, *, namespace: str = DEFAULT_NAMESPACE, group: str = DEFAULT_GROUP
-    ) -> AsyncIterator[AsyncIterator[Service]]:
+    ) -> AsyncIterator[States[Service]]:
         """Inside the block, iterate over the service: as it is now, then after each change.
 
         Whoever iterates slowly misses states in between, never the last one.
         """
         key = (namespace_of(namespace), group, service)
-        changes = Changes()
-
-        async def states() -> AsyncIterator[Service]:
-            while True:
-                changes.look()
-                yield self.list(service, namespace=namespace, group=group)
-                await changes.wait()
-
-        self._pushes.watch("service", key, changes, changes.note)
+        states = States(lambda: self.list(service, namespace=namespace, group=group))
+        self._pushes.watch("service", key, states, states.note)
         try:
-            yield states()
+            yield states
         finally:
-            self._pushes.unwatch("service", key, changes)
+            self._pushes.unwatch("service", key, states)
 
     def _publish(self, key: Key, instances: Sequence[Instance]) -> None:
         try:
@@ -295,22 +290,15 @@ class Configuration:
     @asynccontextmanager
     async def listen(
         self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE
-    ) -> AsyncIterator[AsyncIterator["ConfigView | None"]]:
+    ) -> AsyncIterator["States[ConfigView | None]"]:
         """Inside the block, iterate over the configuration: as it is now, then after each change; None: absent.
 
         Whoever iterates slowly misses states in between, never the last one.
         """
         key = (namespace_of(namespace), group, data_id)
-        changes = Changes()
-
-        async def states() -> "AsyncIterator[ConfigView | None]":
-            while True:
-                changes.look()
-                yield self.get(data_id, group=group, namespace=namespace)
-                await changes.wait()
-
-        self._pushes.watch("config", key, changes, changes.note)
+        states = States(lambda: self.get(data_id, group=group, namespace=namespace))
+        self._pushes.watch("config", key, states, states.note)
         try:
-            yield states()
+            yield states
         finally:
-            self._pushes.unwatch("config", key, changes)
+            self._pushes.unwatch("config", key, states)

@@ -39,7 +39,9 @@ NODE_ID = "1"
 """The only voter there is."""
 ABILITIES = {"supportPersistentInstanceByGrpc": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
+DIGEST_KEY_FILE = "digest.key"
 DIGEST_KEY_BYTES = 16
+TOKEN_KEY_FILE = "token.key"
 
 Entropy = Callable[[int], bytes]
 
@@ -136,13 +138,15 @@ class Node:
             self._listeners = bind_pair(settings.host, settings.port, random.Random(entropy(8)))
             resources.callback(self._listeners.close)
         self.data = _open_folder(settings.data, resources)
-        self._log = _core.Log.open(str(self.data / "log"))
+        # What is removed at the end need not survive a power cut.
+        self._is_temporary = settings.data is None
+        self._log = _core.Log.open(str(self.data / "log"), unsafe_no_sync=self._is_temporary)
         resources.callback(self._log.close)
         if self._log.recovery_report:
             _logger.warning("recovery of the log: %s", self._log.recovery_report)
 
         self._hub = _core.Hub(
-            digest_key=keys.load_or_create(self.data / "digest.key", DIGEST_KEY_BYTES, entropy),
+            digest_key=self._key(DIGEST_KEY_FILE, DIGEST_KEY_BYTES),
             abilities=ABILITIES,
             require_tokens=settings.auth,
         )
@@ -272,23 +276,28 @@ class Node:
         if self._reactor is not None:
             self._reactor.flush(self._wall_clock())
 
+    def _key(self, name: str, bytes_count: int) -> bytes:
+        if self._is_temporary:
+            return self._entropy(bytes_count)
+        return keys.load_or_create(self.data / name, bytes_count, self._entropy)
+
     def _make_gate(self) -> "Gate":
         from nacos_core.auth.attempts import RightPasswords
         from nacos_core.auth.tokens import Tokens
         from nacos_core.drivers.logins import Logins
         from nacos_core.server.gate import Gate
 
-        path = self.data / "token.key"
         try:
-            tokens = Tokens(keys.load_or_create(path, limits.KEY_BYTES_MIN, self._entropy))
+            tokens = Tokens(self._key(TOKEN_KEY_FILE, limits.KEY_BYTES_MIN))
         except ValueError as error:
-            raise StartError(f"{path}: {error}") from None
+            raise StartError(f"{self.data / TOKEN_KEY_FILE}: {error}") from None
         logins = Logins(nursery=self._nursery, state_machine=self._state_machine, settle=self._settle)
         return Gate(
             hub=self._hub,
             tokens=tokens,
             right_passwords=RightPasswords(self._entropy(limits.KEY_BYTES_MIN)),
             check_password=logins.check,
+            is_user=logins.is_user,
             wall_clock=self._wall_clock,
             now=trio.current_time,
         )

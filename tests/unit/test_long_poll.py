@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-
-import pytest
+from typing import TYPE_CHECKING
 
 from nacos_core import limits
 from nacos_core.config.long_poll import LongPolls
+
+if TYPE_CHECKING:
+    import pytest
 
 A = ("a.yaml", "G", None)
 B = ("b.yaml", "G", "")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-
-import pytest
+from typing import TYPE_CHECKING
 
 from nacos_core import limits
 from nacos_core.naming.udp_subscribers import Subscriber, UdpSubscribers
+
+if TYPE_CHECKING:
+    import pytest
 
 KEY = ("public", "DEFAULT_GROUP", "orders")
 HERE = ("10.0.0.1", 5000)

@@ -68,7 +68,10 @@ class Tokens:
         )
         if not is_ours:
             raise TokenRefused("token invalid!")
-        claims = msgspec.json.decode(_decode(payload), type=Claims)
+        try:
+            claims = msgspec.json.decode(_decode(payload), type=Claims)
+        except ValueError:  # signed here, yet no token: the key has been used for something else
+            raise TokenRefused("token invalid!") from None
         if claims.exp * 1000 <= now_ms:
             raise TokenRefused("token expired!")
         return claims

@@ -32,6 +32,11 @@ class Logins:
         self._nursery.start_soon(self._check, login, complete)
         return True
 
+    def is_user(self, user: str) -> bool:
+        """Whether there is a user of this name now; a token may outlive its user."""
+        administrator = self._state_machine.administrator
+        return administrator is not None and administrator.user == user
+
     async def _check(self, login: "Password", complete: Callable[[bool], None]) -> None:
         try:
             administrator = self._state_machine.administrator

@@ -152,7 +152,7 @@ class RaftDriver:
                 case SaveHardState(term, voted_for):
                     self._hard_states.append((self._log.set_hard_state(term, voted_for), effect))
                 case RoleChanged(role, term, _):
-                    _logger.info("%s in term %d", role.value, term)
+                    _logger.debug("%s in term %d", role.value, term)
                 case RefuseProposal():
                     self._refuse_queued()
 
@@ -209,7 +209,7 @@ class RaftDriver:
             assert term is not None, "the log holds what was applied until it is compacted"
             await trio.to_thread.run_sync(self._log.save_snapshot, index, term, data)
             await trio.to_thread.run_sync(self._log.compact, index)
-            _logger.info("snapshot of %d bytes at entry %d; the log before it is removed", len(data), index)
+            _logger.debug("snapshot of %d bytes at entry %d; the log before it is removed", len(data), index)
         finally:
             self._is_saving_snapshot = False
 

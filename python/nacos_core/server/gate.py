@@ -34,6 +34,7 @@ class Gate:
         tokens: Tokens,
         right_passwords: RightPasswords,
         check_password: "CheckPassword",
+        is_user: Callable[[str], bool],
         wall_clock: "WallClock",
         now: Callable[[], float],
     ) -> None:
@@ -41,6 +42,7 @@ class Gate:
         self._tokens = tokens
         self._right_passwords = right_passwords
         self._check_password = check_password
+        self._is_user = is_user
         self._wall_clock = wall_clock
         self._now = now
         self._failed = FailedLogins()
@@ -62,9 +64,12 @@ class Gate:
                     claims = self._tokens.check(text, self._wall_clock())
                 except TokenRefused as refusal:
                     refuse(str(refusal))
-                else:
-                    self._hub.allow_token(text, claims.exp * 1000)
-                    self._proceed(request)
+                    return
+                if not self._is_user(claims.sub):
+                    refuse(UNKNOWN_SENDER)
+                    return
+                self._hub.allow_token(text, claims.exp * 1000)
+                self._proceed(request)
             case Password():
                 self._check(
                     identity,
