@@ -219,6 +219,9 @@ class Hub:
     def idle_connections(self, now_ms: int, idle_ms: int) -> list[int]:
         """gRPC connections that were set up and have sent nothing for that long."""
 
+    def clients(self) -> list[tuple[int, str]]:
+        """(connection, connection id) of each gRPC connection that was set up."""
+
     def close_quiet_connections(self, now_ms: int, quiet_ms: int) -> int:
         """Closes all others that have done nothing for that long and wait for no answer; gives how many."""
 

@@ -35,6 +35,7 @@ CONFIG_PATHS: Final = "/nacos/v1/cs/"
 PARAMETER_MISSING: Final = (10000, "parameter missing")
 ACCESS_DENIED: Final = (10001, "access denied")
 NOT_FOUND: Final = (20004, "resource not found")
+VALIDATION: Final = (20002, "parameter validate error")
 SERVER_ERROR: Final = (30000, "server error")
 
 to_json = msgspec.json.Encoder().encode

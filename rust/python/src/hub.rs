@@ -146,6 +146,10 @@ impl Hub {
         self.lock().idle_connections(now_ms, idle_ms)
     }
 
+    fn clients(&self) -> Vec<(u64, String)> {
+        self.lock().clients().map(|client| (client.connection, client.connection_id.to_string())).collect()
+    }
+
     fn close_quiet_connections(&self, now_ms: u64, quiet_ms: u64) -> usize {
         self.lock().close_quiet_connections(now_ms, quiet_ms)
     }

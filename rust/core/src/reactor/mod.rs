@@ -7,7 +7,7 @@
 mod socket;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpListener as StdListener;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ use socket::{Read, Socket};
 const LISTENER_TOKENS: usize = 1 << 40;
 const EVENTS_PER_POLL: usize = 256;
 const ACCEPTS_PER_TURN: usize = 64;
+
+const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain;charset=UTF-8\r\n\
+    Connection: close\r\nContent-Length: 53\r\n\r\nThis server has as many connections as it may have.\r\n";
 
 /// Owns the sockets of one hub.
 #[derive(Debug)]
@@ -159,7 +162,11 @@ impl Reactor {
         let key = entry.key();
         // An IPv4 client on a dual-stack socket is known by its IPv4 address.
         let ip = remote.ip().to_canonical().to_string();
-        let Some(id) = hub.open(Owner::Reactor(key), (&ip, remote.port()), grpc_only, now_ms) else { return };
+        let Some(id) = hub.open(Owner::Reactor(key), (&ip, remote.port()), grpc_only, now_ms) else {
+            // One attempt to say why; what a gRPC client makes of it is the same as of a closed connection.
+            let _ = stream.write(TOO_MANY_CONNECTIONS);
+            return;
+        };
         let interest = Interest::READABLE | Interest::WRITABLE;
         if self.poll.registry().register(&mut stream, Token(key), interest).is_err() {
             hub.closed(id, now_ms);

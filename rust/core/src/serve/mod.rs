@@ -235,6 +235,11 @@ impl Hub {
         self.connections.iter().filter(|(_, connection)| is_idle(connection)).map(|(_, c)| c.id).collect()
     }
 
+    /// gRPC connections that were set up, with the ids that their clients know them by.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.connections.iter().filter_map(|(_, connection)| connection.client())
+    }
+
     /// Closes connections other than set-up gRPC ones that have done nothing for that long: idle keep-alive, half a
     /// request, or nothing at all. Gives how many.
     pub fn close_quiet_connections(&mut self, now_ms: u64, quiet_ms: u64) -> usize {
