@@ -287,7 +287,14 @@ impl Grpc {
         if let Some(http_status) = not_grpc {
             self.encoder.write_http_status(&mut self.output, stream, http_status);
         } else if let Some(method) = head.method {
-            self.calls.insert(stream, Call::new(method));
+            let mut call = Call::new(method);
+            if method == Method::BiRequestStream {
+                // At once, not with the first message: a client may wait for them before it takes its stream for open.
+                // The Rust client (nacos-sdk 0.8.3) otherwise misses the end of a connection that was never pushed to.
+                self.encoder.write_headers(&mut self.output, stream);
+                call.is_started = true;
+            }
+            self.calls.insert(stream, call);
             return if ends_stream { self.end_of_call(stream) } else { Ok(()) };
         } else {
             let status = Status::new(Status::UNIMPLEMENTED, "unknown method");

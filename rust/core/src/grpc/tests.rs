@@ -66,6 +66,15 @@ fn message_larger_than_every_window_passes_both_ways() {
 }
 
 #[test]
+fn stream_is_answered_before_there_is_a_message_to_send() {
+    let mut client = Client::new();
+    let stream = client.open(STREAM);
+    let unary = client.open(UNARY);
+    client.run(|_, event| panic!("{event:?}"));
+    assert_eq!((client.http_status(stream), client.http_status(unary)), (200, 0));
+}
+
+#[test]
 fn stream_carries_messages_both_ways_until_the_client_ends_it() {
     let mut client = Client::new();
     let call = client.open(STREAM);

@@ -284,10 +284,12 @@ fn note_udp_subscriber(state: &mut State, call: &Call<'_>, service: &ServiceName
     let Some(port) = call.get("udpPort").and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0) else {
         return;
     };
-    let agent = call.request.header("client-version").or_else(|| call.request.header("user-agent")).unwrap_or("");
-    if !state.udp_push || !takes_udp_push(agent) {
+    if !state.udp_push {
         return;
     }
+    // Java names its kind in User-Agent and has the bare version in Client-Version; others name it there.
+    let mut agents = ["user-agent", "client-version"].into_iter().filter_map(|name| call.request.header(name));
+    let Some(agent) = agents.find(|agent| takes_udp_push(agent)) else { return };
     state.events.push(Event::UdpSubscribed(UdpSubscribed {
         // The socket's address: a client must not be able to send pushes to somebody else.
         ip: call.remote_ip.to_owned(),

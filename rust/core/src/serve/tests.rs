@@ -75,6 +75,23 @@ fn a_light_beat_of_an_unknown_instance_asks_for_registration() {
 }
 
 #[test]
+fn a_list_request_with_a_udp_port_subscribes_clients_of_a_known_kind() {
+    let mut hub = hub(false);
+    let id = open(&mut hub);
+    let mut list = |headers: &str| {
+        let path = "/nacos/v1/ns/instance/list?serviceName=orders&udpPort=4000";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        assert_eq!(status(&ask(&mut hub, id, &request)), "200");
+        hub.take_events()
+    };
+    let java = "Client-Version: 1.4.8\r\nUser-Agent: Nacos-Java-Client:v1.4.8\r\n";
+    let [Event::UdpSubscribed(event)] = &list(java)[..] else { panic!("the Java client is told by UDP") };
+    assert_eq!((event.service.as_str(), event.port), ("orders", 4000));
+    assert_eq!(list("Client-Version: Nacos-Java-Client:v1.0.0\r\n").len(), 1);
+    assert!(list("User-Agent: curl/8.0\r\n").is_empty());
+}
+
+#[test]
 fn a_persistent_instance_goes_up_and_is_applied_by_the_log() {
     let mut hub = hub(false);
     let id = open(&mut hub);

@@ -214,6 +214,11 @@ impl Client {
         unframed(&self.exchanges[call].raw)
     }
 
+    /// 0 until the headers of the answer are there.
+    pub(super) fn http_status(&self, call: usize) -> u16 {
+        self.exchanges[call].outcome.http_status
+    }
+
     pub(super) fn outcome(&mut self, call: usize) -> Outcome {
         let exchange = &mut self.exchanges[call];
         assert!(exchange.is_done, "call {call} has not ended");
