@@ -31,12 +31,10 @@ impl Configs {
 
     /// Ends a listener. False if there was none.
     pub fn unlisten(&mut self, connection: u64, key: KeyParts<'_>) -> bool {
-        let Some(subject) = self.find(key) else { return false };
-        let Some(holder) = self.connection_index.get(&connection).copied() else { return false };
-        let Some(link) = self.listeners.find(holder, subject) else { return false };
-        self.listeners.remove(link);
-        self.remove_if_unused(subject);
-        self.remove_connection_if_unused(holder);
+        let Some(link) = self.find_listener(connection, key) else { return false };
+        let removed = self.listeners.remove(link);
+        self.remove_if_unused(removed.subject);
+        self.remove_connection_if_unused(removed.holder);
         true
     }
 
@@ -64,9 +62,19 @@ impl Configs {
         outdated.map(|(connection, listener)| (connection, &*listener.tenant))
     }
 
+    /// The tenant as this connection wrote it when it began to listen to a key.
+    pub fn listener_tenant(&self, connection: u64, key: KeyParts<'_>) -> Option<&str> {
+        let link = self.find_listener(connection, key)?;
+        Some(&self.listeners.get(link).value.tenant)
+    }
+
     /// How many pairs of a connection and a key.
     pub fn listener_count(&self) -> usize {
         self.listeners.len()
+    }
+
+    fn find_listener(&self, connection: u64, key: KeyParts<'_>) -> Option<u32> {
+        self.listeners.find(*self.connection_index.get(&connection)?, self.find(key)?)
     }
 
     fn listeners_of(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &Listener)> {

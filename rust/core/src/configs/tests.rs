@@ -204,6 +204,10 @@ proptest! {
             found.sort_unstable();
             let of_name = listeners.iter().filter(|((_, of), _)| *of == name);
             prop_assert_eq!(found, of_name.map(|((c, _), t)| (*c, t.as_str())).collect::<Vec<_>>());
+            for connection in 0..3 {
+                let expected = listeners.get(&(connection, name.clone())).map(String::as_str);
+                prop_assert_eq!(configs.listener_tenant(connection, key), expected);
+            }
             prop_assert_eq!(configs.md5_of(key), contents.get(&name).map(md5).unwrap_or_default());
         }
         let found: Vec<_> = configs.iter().map(|(key, c)| (key.name().to_owned(), c.content.to_vec())).collect();

@@ -22,7 +22,8 @@ impl Registry {
         now_ms: u64,
     ) -> Result<(), RegistryError> {
         let ephemeral = publisher.is_ephemeral();
-        let service = self.service_of_kind(key, ephemeral)?;
+        self.check_kind(key, ephemeral)?;
+        let service = self.find_or_create_service(key);
         let holder = self.publishers.find_or_insert(publisher);
         self.services.enlist(service, ephemeral);
         self.wake(holder);
@@ -83,22 +84,14 @@ impl Registry {
         self.services.take_changed()
     }
 
-    /// Finds or creates the service that a publication of this kind goes to.
-    fn service_of_kind(&mut self, key: KeyParts<'_>, ephemeral: bool) -> Result<u32, RegistryError> {
-        let Some(service) = self.services.find(key) else { return Ok(self.create_service(key)) };
-        let entry = self.services.get(service);
-        match entry.ephemeral {
-            Some(existing_is_ephemeral) if existing_is_ephemeral != ephemeral => {
-                let service = entry.key.grouped_name().to_owned();
-                Err(RegistryError::KindConflict { service, existing_is_ephemeral })
+    pub(super) fn find_or_create_service(&mut self, key: KeyParts<'_>) -> u32 {
+        match self.services.find(key) {
+            Some(service) => service,
+            None => {
+                let key_digest = self.digester.service(key);
+                self.services.insert(key, key_digest)
             }
-            _ => Ok(service),
         }
-    }
-
-    pub(super) fn create_service(&mut self, key: KeyParts<'_>) -> u32 {
-        let key_digest = self.digester.service(key);
-        self.services.insert(key, key_digest)
     }
 
     /// Forgets a service that is neither published nor subscribed to.

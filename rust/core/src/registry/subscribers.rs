@@ -48,10 +48,7 @@ impl Registry {
     /// Subscribes a connection to a service, known or not. A connection has one subscription per service: new
     /// `clusters` replace the old.
     pub fn subscribe(&mut self, connection: u64, key: KeyParts<'_>, clusters: &str) {
-        let service = match self.services.find(key) {
-            Some(service) => service,
-            None => self.create_service(key),
-        };
+        let service = self.find_or_create_service(key);
         let subscribers = &mut self.subscribers;
         let holder = subscribers.find_or_insert(connection);
         match subscribers.subscriptions.find(holder, service) {
@@ -94,6 +91,12 @@ impl Registry {
             let link = subscribers.subscriptions.get(link);
             (subscribers.connections[link.holder as usize], &*link.value)
         })
+    }
+
+    /// The cluster filter with which a connection is subscribed to a service.
+    pub fn subscription(&self, connection: u64, key: KeyParts<'_>) -> Option<&str> {
+        let link = self.subscribers.find(connection, self.services.find(key)?)?;
+        Some(&self.subscribers.subscriptions.get(link).value)
     }
 
     /// The subscriptions made or altered since this was last called, in that order, as far as they still stand: a

@@ -18,6 +18,8 @@ fn the_first_registration_fixes_the_kind() {
         "Current service DEFAULT_GROUP@@demo-pers is persistent service, can't register ephemeral instance."
     );
     assert_eq!((registry.service_digest(key), registry.counts().connection_publishers), (digest, 0));
+    assert!(registry.check_kind(key, true).is_err() && registry.check_kind(key, false).is_ok());
+    assert!(registry.check_kind(KEY, true).is_ok(), "nobody published it");
 }
 
 #[test]

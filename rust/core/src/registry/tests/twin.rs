@@ -359,6 +359,10 @@ fn compare(registry: &Registry, twin: &Twin) -> Result<(), TestCaseError> {
         subscribers.sort_unstable();
         let expected = twin.subscribed.iter().filter(|((_, of), _)| *of == key).map(|((c, _), f)| (*c, *f));
         prop_assert_eq!(subscribers, expected.collect::<Vec<_>>());
+        for connection in 1..4 {
+            let expected = twin.subscribed.get(&(connection, key)).copied();
+            prop_assert_eq!(registry.subscription(connection, parts), expected);
+        }
         prop_assert_eq!(registry.service_is_ephemeral(parts), twin.services.get(&key).map(|(kind, _)| *kind));
     }
     for (publisher, as_known) in publishers().iter().enumerate() {
