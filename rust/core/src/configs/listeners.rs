@@ -2,6 +2,7 @@
 
 use super::{Configs, KeyParts, StoredConfig};
 use crate::registry::links::id;
+use crate::registry::same_text;
 
 /// What one connection told of one key.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Configs {
                 self.listeners.insert(holder, subject, listener);
             }
         }
-        md5 != self.entries[subject as usize].md5()
+        !same_text(md5, self.entries[subject as usize].md5())
     }
 
     /// Ends a listener. False if there was none.
@@ -58,7 +59,7 @@ impl Configs {
     /// Those of the listeners that last told of another content than what is stored: who must be notified.
     pub fn outdated_listeners(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
         let md5 = self.md5_of(key);
-        let outdated = self.listeners_of(key).filter(move |(_, listener)| *listener.md5 != *md5);
+        let outdated = self.listeners_of(key).filter(move |(_, listener)| !same_text(&listener.md5, md5));
         outdated.map(|(connection, listener)| (connection, &*listener.tenant))
     }
 
@@ -96,10 +97,10 @@ impl Configs {
 impl Listener {
     /// Clients ask again and again with what they told before: only what differs is copied.
     fn renew(&mut self, tenant: &str, md5: &str) {
-        if *self.tenant != *tenant {
+        if !same_text(&self.tenant, tenant) {
             self.tenant = tenant.into();
         }
-        if *self.md5 != *md5 {
+        if !same_text(&self.md5, md5) {
             self.md5 = md5.into();
         }
     }

@@ -27,8 +27,8 @@ mod subscribers;
 pub use binary::{Content, SnapshotError};
 pub use error::RegistryError;
 pub use heartbeat::{Beat, Expired};
-pub(crate) use key::NameHash;
 pub use key::{KeyParts, ResourceKey};
+pub(crate) use key::{NameHash, same_text};
 pub use metadata::{
     BEAT_INTERVAL_KEY, BEAT_TIMEOUT_KEY, CLIENT_BEAT_KEY, DELETE_TIMEOUT_KEY, ID_GENERATOR_KEY, Metadata,
 };

@@ -1,7 +1,7 @@
 //! Instance lists as the JSON that clients read (field order and presence as recorded in protocol/answers).
 
 use super::json::{write_bool, write_escaped, write_float, write_integer, write_string};
-use super::key::KeyParts;
+use super::key::{KeyParts, same_text};
 use super::metadata::ID_GENERATOR_KEY;
 use super::model::Instance;
 use super::publication::Entry;
@@ -33,7 +33,8 @@ pub(super) struct Views(Vec<Rendered>);
 impl Views {
     pub(super) fn find(&self, view: &View<'_>) -> Option<&[u8]> {
         let mut views = self.0.iter();
-        let found = views.find(|kept| kept.healthy_only == view.healthy_only && &*kept.clusters == view.clusters);
+        let found =
+            views.find(|kept| kept.healthy_only == view.healthy_only && same_text(&kept.clusters, view.clusters));
         found.map(|kept| &*kept.hosts)
     }
 

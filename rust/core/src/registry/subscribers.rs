@@ -2,7 +2,7 @@
 
 use super::Registry;
 use super::ResourceKey;
-use super::key::KeyParts;
+use super::key::{KeyParts, same_text};
 use super::links::{Links, id};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -52,7 +52,7 @@ impl Registry {
         let subscribers = &mut self.subscribers;
         let holder = subscribers.find_or_insert(connection);
         match subscribers.subscriptions.find(holder, service) {
-            Some(link) if *subscribers.subscriptions.get(link).value == *clusters => return,
+            Some(link) if same_text(&subscribers.subscriptions.get(link).value, clusters) => return,
             Some(link) => *subscribers.subscriptions.value_mut(link) = clusters.into(),
             None => {
                 subscribers.subscriptions.insert(holder, service, clusters.into());
