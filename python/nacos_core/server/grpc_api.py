@@ -74,7 +74,7 @@ def handle(context: Context, request: "GrpcRequest") -> None:
     """Answers one request, now or when what it asks for is done; an exception becomes the failure of that request."""
     try:
         _route(context, request)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # nested deeper than anything that makes sense
         fail(context, request, ERROR_RESPONSE, BAD_PAYLOAD, "errCode: 101, errMsg: Nacos deserialize failed.  ")
     except Exception:
         _logger.exception("%s failed", request.type)

@@ -2,7 +2,7 @@
 
 mod listeners;
 mod model;
-mod snapshot;
+pub(crate) mod snapshot;
 mod store;
 
 pub use crate::registry::{KeyParts, SnapshotError};

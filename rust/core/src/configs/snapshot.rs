@@ -26,7 +26,11 @@ impl Configs {
     /// # Errors
     /// If the bytes are no such snapshot; nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<usize, SnapshotError> {
-        let configs = decode(bytes)?;
+        Ok(self.replace(decode(bytes)?))
+    }
+
+    /// The second half of [`restore`](Self::restore), which cannot fail.
+    pub(crate) fn replace(&mut self, configs: Vec<(KeyParts<'_>, Config)>) -> usize {
         let present: Vec<_> = self.order.keys().cloned().collect();
         for key in present {
             self.remove(key.parts());
@@ -34,7 +38,7 @@ impl Configs {
         for (key, config) in configs {
             self.put(key, config);
         }
-        Ok(self.len())
+        self.len()
     }
 }
 
@@ -57,7 +61,7 @@ fn optional_attributes(config: &Config) -> [&Option<Box<str>>; 7] {
     [tags, description, usage, effect, schema, create_user, create_ip]
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<(KeyParts<'_>, Config)>, SnapshotError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(KeyParts<'_>, Config)>, SnapshotError> {
     let mut reader = Reader::new(bytes, Content::Configs)?;
     let count = reader.count(CONFIG_BYTES_MIN)?;
     let mut configs = Vec::new();

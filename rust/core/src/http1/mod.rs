@@ -218,8 +218,9 @@ impl Http1 {
     }
 
     /// Whether to close once the output is flushed: asked for by the peer, HTTP/1.0, or a refused request.
+    /// Not before the request that asked for it has been answered.
     pub fn wants_close(&self) -> bool {
-        self.wants_close
+        self.state == State::Closed
     }
 
     /// Bytes received and not yet released by an answer.

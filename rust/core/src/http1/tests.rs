@@ -90,6 +90,20 @@ fn request_pipelined_waits_for_the_answer_before() {
 }
 
 #[test]
+fn a_connection_to_be_closed_waits_for_the_body_and_the_answer() {
+    let head = b"POST /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 3\r\n\r\n";
+    let mut connection = Http1::new();
+    connection.feed(head);
+    assert_eq!(connection.poll(&mut Vec::new()), Step::NeedMore);
+    assert!(!connection.wants_close());
+    connection.feed(b"abc");
+    assert_eq!(connection.poll(&mut Vec::new()), Step::Ready);
+    assert!(!connection.wants_close());
+    connection.respond(&mut Vec::new(), 200, &[], b"");
+    assert!(connection.wants_close());
+}
+
+#[test]
 fn request_chunked_is_joined_and_trailers_dropped() {
     let body = "3;a=b\r\nabc\r\n00A\r\n0123456789\r\n1 ;x\r\nz\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
     let input = request("Transfer-Encoding: Chunked\r\n", body);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::State;
 use super::answers::json_string;
 use super::config_http::namespace;
-use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok};
+use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok, read};
 use crate::limits;
 
 #[derive(Default, Deserialize)]
@@ -56,7 +56,7 @@ struct ListenContext<'a> {
 }
 
 pub(super) fn query(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
-    let Ok(request) = serde_json::from_slice::<QueryRequest<'_>>(call.payload.body) else {
+    let Some(request) = read::<QueryRequest<'_>>(call) else {
         return Some(malformed(state));
     };
     if request.tag.as_deref().is_some_and(|tag| !tag.is_empty()) {
@@ -86,7 +86,7 @@ pub(super) fn query(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
 
 pub(super) fn batch_listen(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "ConfigChangeBatchListenResponse";
-    let Ok(request) = serde_json::from_slice::<ListenRequest<'_>>(call.payload.body) else {
+    let Some(request) = read::<ListenRequest<'_>>(call) else {
         return malformed(state);
     };
     let contexts = &request.config_listen_contexts;

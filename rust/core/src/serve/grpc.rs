@@ -182,6 +182,16 @@ pub(super) fn error_response(state: &mut State, result_code: u32, error_code: u3
 }
 
 /// What a body that is no JSON of the request's type gets (protocol/answers, "malformed JSON").
+/// Reads the body of a request; `None` if it is no JSON object of this shape.
+pub(super) fn read<'a, T: Deserialize<'a>>(call: &Call<'a>) -> Option<T> {
+    let body = call.payload.body;
+    // serde takes an array for the fields in their order too, which the protocol does not know.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
 pub(super) fn malformed(state: &mut State) -> Outcome {
     error_response(state, FAIL, BAD_PAYLOAD, "errCode: 101, errMsg: Nacos deserialize failed.  ")
 }

@@ -189,11 +189,12 @@ impl Hub {
         self.with(id, Connection::output_taken);
     }
 
-    /// Reading more from it must wait until its output has been written.
+    /// Reading more from it must wait until its output has been written. What waits for HTTP/2 flow control does not
+    /// count: only reading brings the peer's window updates. `is_stuck` bounds it.
     pub fn is_congested(&mut self, id: ConnectionId) -> bool {
         self.slot(id).is_some_and(|slot| {
             let connection = &mut self.connections[slot];
-            connection.is_waiting() || connection.queued_bytes() > limits::OUTPUT_HIGH_WATER_BYTES
+            connection.is_waiting() || connection.output().len() > limits::OUTPUT_HIGH_WATER_BYTES
         })
     }
 

@@ -8,7 +8,7 @@ use super::State;
 use super::answers::json_string;
 use super::event::{Api, Event, PersistentInstance};
 use super::grpc::{
-    BAD_PAYLOAD, Call, INVALID_PARAMETER, Outcome, close_ok, error_response, failure, malformed, open_ok,
+    BAD_PAYLOAD, Call, INVALID_PARAMETER, Outcome, close_ok, error_response, failure, malformed, open_ok, read,
 };
 use super::input::{IdStyle, InputError, InstanceInput, ServiceName, check_clusters};
 use crate::limits;
@@ -77,7 +77,7 @@ impl From<RegistryError> for Refusal {
 
 pub(super) fn instance(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "InstanceResponse";
-    let Ok(mut request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(mut request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let input = request.instance.take();
@@ -103,7 +103,7 @@ pub(super) fn instance(state: &mut State, call: &Call<'_>) -> Outcome {
 
 pub(super) fn batch_instance(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "BatchInstanceResponse";
-    let Ok(mut request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(mut request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let inputs = request.instances.take().unwrap_or_default();
@@ -130,7 +130,7 @@ pub(super) fn batch_instance(state: &mut State, call: &Call<'_>) -> Outcome {
 /// Persistent instances go through the log: what is wrong with them is said here, the rest is decided above.
 pub(super) fn persistent_instance(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "InstanceResponse";
-    let Ok(mut request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(mut request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let input = request.instance.take();
@@ -169,7 +169,7 @@ pub(super) fn persistent_instance(state: &mut State, call: &Call<'_>) -> Outcome
 
 pub(super) fn subscribe_service(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "SubscribeServiceResponse";
-    let Ok(request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let clusters = request.clusters.as_deref().unwrap_or("");
@@ -195,7 +195,7 @@ pub(super) fn subscribe_service(state: &mut State, call: &Call<'_>) -> Outcome {
 
 pub(super) fn service_query(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "QueryServiceResponse";
-    let Ok(request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let clusters = request.cluster.as_deref().unwrap_or("");
@@ -213,7 +213,7 @@ pub(super) fn service_query(state: &mut State, call: &Call<'_>) -> Outcome {
 
 pub(super) fn service_list(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "ServiceListResponse";
-    let Ok(request) = serde_json::from_slice::<NamingRequest<'_>>(call.payload.body) else {
+    let Some(request) = read::<NamingRequest<'_>>(call) else {
         return malformed(state);
     };
     let namespace = request.namespace.as_deref().unwrap_or("");

@@ -1,6 +1,7 @@
 //! A snapshot of what the log has applied to the stores: configs and persistent instances.
 
 use super::Hub;
+use crate::configs::snapshot::decode;
 
 /// Why a snapshot cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +28,15 @@ impl Hub {
         out
     }
 
-    /// Replaces configs and persistent instances by those of the snapshot.
+    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed.
     pub fn restore_snapshot(&mut self, data: &[u8], now_ms: u64) -> Result<(), SnapshotError> {
         self.state.now_ms = now_ms;
         let (configs, rest) = section(data, "configs")?;
         let (instances, _) = section(rest, "persistent instances")?;
-        self.state.configs.restore(configs).map_err(|error| SnapshotError::Configs(error.to_string()))?;
+        let configs = decode(configs).map_err(|error| SnapshotError::Configs(error.to_string()))?;
         let restored = self.state.registry.restore_persistent(instances, now_ms);
         restored.map_err(|error| SnapshotError::Instances(error.to_string()))?;
+        self.state.configs.replace(configs);
         Ok(())
     }
 }
