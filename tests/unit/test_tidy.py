@@ -1,0 +1,164 @@
+"""Rules about the tree itself, so that they hold without anybody watching."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import nacos_core
+from nacos_core import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "python" / "nacos_core"
+CORE = ROOT / "rust" / "core" / "src"
+SOURCE_FOLDERS = ("rust", "python", "tests", "benches", "docs")
+BUILT = {"target", "node_modules", "__pycache__", "build", ".hypothesis"}
+LINES_MAX = 700
+
+PURE_PACKAGES = ("raft", "distro", "naming", "config", "auth")
+IMPURE_MODULES = {"trio", "socket", "time", "random", "secrets", "threading", "asyncio", "select", "subprocess", "uuid"}
+WORLD_CALLS = re.compile(
+    r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter|perf_counter_ns|sleep)\("
+    r"|\brandom\.(random|randint|randrange|uniform|choice|shuffle|Random\(\))"
+    r"|\bos\.urandom\(|\bsecrets\.\w+\(|\buuid\.uuid\d\(|\bdatetime\.(now|utcnow|today)\("
+)
+MAY_ASK_THE_WORLD = {"clock.py"}
+"""Where time and chance enter the Python side; all others are handed them."""
+
+RUST_WORLD = {
+    "time": (re.compile(r"\b(SystemTime|Instant)::now\b"), ("reactor/", "log/shared.rs")),
+    "sockets": (re.compile(r"\b(TcpListener|TcpStream|UdpSocket|UnixStream|mio)::"), ("reactor/",)),
+    "threads": (re.compile(r"\bthread::(spawn|Builder)\b"), ("log/",)),
+    "files": (re.compile(r"\b(std::fs|fs::File|File::(open|create)|OpenOptions)\b"), ("log/",)),
+    "chance": (re.compile(r"\b(thread_rng|rand::|getrandom)\b"), ()),
+}
+"""What only some places of the core may do: the reactor owns sockets and measures its budget; the log owns files and a
+thread, and limits how long a caller waits for it."""
+
+REGISTRY_HOSTS = re.compile(
+    r"https?://[^\s\"'<>]*(pypi|pythonhosted|npmjs|npmmirror|registry|maven|goproxy|proxy\.golang|sonatype|artifactory|nexus)"
+)
+NOTES_TO_SELF = re.compile(r"(#|//|/\*)\s*(TODO|FIXME|XXX)\b|\b(todo|unimplemented)!\(|raise NotImplementedError")
+
+
+@cache
+def sources() -> list[Path]:
+    found = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".txt") or path.name == "Makefile"]
+    for folder in SOURCE_FOLDERS:
+        found += [path for path in (ROOT / folder).rglob("*") if path.is_file() and not BUILT & set(path.parts)]
+    return sorted(path for path in found if path.suffix not in (".so", ".pyd", ".json", ".lock", ".sum", ".gz", ".jar"))
+
+
+def written_in(*suffixes: str) -> list[Path]:
+    return [path for path in sources() if path.suffix in suffixes]
+
+
+def lines_with(pattern: re.Pattern[str], paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if pattern.search(line):
+                yield f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+
+
+def without_tests(rust: str) -> str:
+    return re.split(r"^#\[cfg\(test\)\]\nmod ", rust, flags=re.MULTILINE)[0]
+
+
+def read_toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / name).read_text())
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", PURE_PACKAGES)
+def test_rules_do_no_input_or_output(package: str) -> None:
+    for path in (PACKAGE / package).rglob("*.py"):
+        assert imported_modules(path) & IMPURE_MODULES == set(), path
+
+
+def test_time_and_chance_are_handed_in() -> None:
+    paths = [path for path in PACKAGE.rglob("*.py") if path.name not in MAY_ASK_THE_WORLD]
+    assert list(lines_with(WORLD_CALLS, paths)) == []
+
+
+@pytest.mark.parametrize("what", RUST_WORLD)
+def test_the_core_touches_the_world_only_where_it_may(what: str) -> None:
+    pattern, allowed = RUST_WORLD[what]
+    paths = [path for path in CORE.rglob("*.rs") if not path.relative_to(CORE).as_posix().startswith(allowed)]
+    product = [path for path in paths if "test" not in str(path.relative_to(CORE))]
+    assert [path for path in product if pattern.search(without_tests(path.read_text()))] == []
+
+
+def test_the_core_knows_nothing_of_python() -> None:
+    assert "pyo3" not in (ROOT / "rust" / "core" / "Cargo.toml").read_text()
+
+
+def test_no_file_is_too_long_to_be_one_idea() -> None:
+    long = {path: len(path.read_text(errors="replace").splitlines()) for path in written_in(".py", ".pyi", ".rs")}
+    assert {str(path.relative_to(ROOT)): count for path, count in long.items() if count > LINES_MAX} == {}
+
+
+def test_nothing_names_a_package_registry() -> None:
+    """Where packages come from is a matter of each machine's own settings."""
+    found = lines_with(REGISTRY_HOSTS, [path for path in sources() if path != Path(__file__)])
+    assert [line for line in found if "//maven.apache.org/POM/" not in line and "/xsd/maven-" not in line] == []
+
+
+def test_no_notes_to_self() -> None:
+    paths = [path for path in written_in(".py", ".rs") if path != Path(__file__)]
+    assert list(lines_with(NOTES_TO_SELF, paths)) == []
+
+
+def test_the_commands_that_the_documents_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name in ("README.md", "ARCHITECTURE.md"):
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / name).read_text(), re.MULTILINE))
+        assert named <= targets, name
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_versions_agree() -> None:
+    version = read_toml("Cargo.toml")["workspace"]["package"]["version"]
+    assert metadata.version("nacos-core") == version
+    assert nacos_core.__version__ == version
+    assert _core.__version__ == version
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == version
+
+
+def runtime_dependencies() -> set[str]:
+    found = {re.split(r"[<>=~! \[;]", one)[0] for one in read_toml("pyproject.toml")["project"]["dependencies"]}
+    for crate in ("core", "python", "load"):
+        found |= set(read_toml(f"rust/{crate}/Cargo.toml").get("dependencies", {}))
+    return found - {"nacos-core"}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    table = re.findall(r"^\| `([^`]+)`", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert sorted(table) == sorted(set(table)), "one line each"
+    assert runtime_dependencies() - set(table) == set(), "no reason given"
+    assert set(table) - runtime_dependencies() == set(), "not used any more"
+
+
+def test_development_tools_are_pinned() -> None:
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#") and "==" not in line] == []
