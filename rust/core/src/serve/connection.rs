@@ -33,7 +33,7 @@ pub struct Client {
     pub is_set_up: bool,
     pub remote_ip: Box<str>,
     /// What the set-up named, for rules that go by address.
-    said_ip: Box<str>,
+    pub(super) said_ip: Box<str>,
 }
 
 impl Client {

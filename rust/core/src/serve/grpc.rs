@@ -49,7 +49,10 @@ pub(super) fn route(state: &mut State, client: &Client, call: CallId, message: &
         return server_check(state, &call);
     }
     if !client.is_set_up {
-        return error_response(state, FAIL, UNREGISTERED, "Connection is unregistered.");
+        // A channel that has come back by itself, as after a restart, first asks whether it is alive. Go and Python take
+        // every code from 300 to 399 for a server that is starting, and Python 2.x would then never set up again.
+        let code = if payload.kind == "HealthCheckRequest" { FAIL } else { UNREGISTERED };
+        return error_response(state, FAIL, code, "Connection is unregistered.");
     }
     if payload.kind == "HealthCheckRequest" {
         return health_check(state, &call);

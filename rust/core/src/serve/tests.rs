@@ -163,6 +163,28 @@ fn without_an_allowed_token_every_request_goes_up() {
     assert_eq!(ask(&mut hub, id, &get(&format!("{path}&accessToken=bad"))), "");
 }
 
+/// What a transport without a set-up is told, by kind of request.
+fn error_before_set_up(kind: &str) -> String {
+    let mut hub = hub(false);
+    let client = connection::Client {
+        connection: open(&mut hub),
+        connection_id: "1_10.0.0.9_40000".into(),
+        is_set_up: false,
+        remote_ip: "10.0.0.9".into(),
+        said_ip: "".into(),
+    };
+    let message = crate::grpc::payload::encode(kind, b"{}");
+    let outcome = grpc::route(&mut hub.state, &client, 1, &message, true);
+    assert!(matches!(outcome, grpc::Outcome::Answer("ErrorResponse")));
+    String::from_utf8(hub.state.body.clone()).expect("JSON")
+}
+
+#[test]
+fn a_health_check_before_the_set_up_fails_with_no_code_that_means_wait() {
+    assert!(error_before_set_up("ConfigQueryRequest").contains("\"errorCode\":301"));
+    assert!(error_before_set_up("HealthCheckRequest").contains("\"errorCode\":500"));
+}
+
 #[test]
 fn http_on_the_grpc_port_is_told_where_it_belongs() {
     let mut hub = hub(false);
