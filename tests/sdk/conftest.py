@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +11,6 @@ pytest.register_assert_rewrite("harness", "scenarios")  # before they are import
 
 from harness import Client, ClientKind  # noqa: E402
 from harness_server import NodeProcess  # noqa: E402
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MISSING = pytest.StashKey[dict[str, str]]()
 Start = Callable[[], Client]
@@ -53,12 +49,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         node.stop()
 
 
-@pytest.fixture
-def own_node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NodeProcess]:
-    """A node of the test's own, to kill and restart."""
+@pytest.fixture(scope="module")
+def own_node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """A node of the module's own, to kill and restart."""
     if os.environ.get("NACOS_TEST_SERVER"):
         not_tested(request.config, "kill and restart", "NACOS_TEST_SERVER names a server that is not ours to kill")
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path_factory.mktemp("own-node"))
     try:
         node.start()
         yield node

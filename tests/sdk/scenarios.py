@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from harness import HEAR_WITHIN_S, PAUSE_S, Client, ClientError, ClientKind, Instance, instance, ports, unique
+from harness import HEAR_WITHIN_S, PAUSE_S, Client, ClientError, ClientKind, Instance, instance, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-    from harness_server import NodeProcess
 
 NO_MD5 = "0" * 32
 
@@ -205,46 +202,6 @@ class Scenarios:
         assert bob.get(data_id) == "first"
         assert alice.publish_cas(data_id, "second", md5("first"))
         assert bob.get(data_id) == "second"
-
-    # a server that dies
-
-    def test_clients_recover_from_a_killed_server(
-        self, command: list[str], own_node: NodeProcess, tmp_path: Path
-    ) -> None:
-        clients = [Client(self.kind, command, own_node.address, tmp_path / name) for name in ("alice", "bob")]
-        try:
-            alice, bob = (client.wait_ready() for client in clients)
-            kept = self.kill_server_under(alice, bob, own_node)
-            clients.append(Client(self.kind, command, own_node.address, tmp_path / "carol"))
-            assert clients[-1].wait_ready().get(kept) == "kept"  # no cache can have told this one
-        finally:
-            for client in clients:
-                client.close()
-
-    def kill_server_under(self, alice: Client, bob: Client, node: NodeProcess) -> str:
-        """Kills and restarts the node; returns the name of a configuration published before, its content `kept`."""
-        service, kept, changed = unique("service"), unique("kept"), unique("changed")
-        assert alice.register(service, instance(7001))
-        assert alice.publish(kept, "kept")
-        assert alice.publish(changed, "before")
-        began = time.monotonic()
-        subscription = bob.subscribe(service)
-        subscription.hears([7001], began)
-        listener = bob.listen(changed)
-        time.sleep(self.kind.listens_after.seconds)
-
-        node.kill()
-        back = node.restart()
-
-        limit_s = self.kind.recovers.seconds
-        eventually(lambda: bob.get(kept) == "kept", limit_s, "configuration is read again")
-        eventually(lambda: alice.get(changed) == "before", limit_s, "configuration is read again")
-        eventually(lambda: ports(bob.instances(service)) == [7001], limit_s, "the instance is registered again")
-        eventually(lambda: bool(alice.publish(changed, "after")), limit_s, "publishing works again")
-        listener.hears("after", back, limit_s)
-        eventually(lambda: bool(bob.register(service, instance(7002))), limit_s, "registering works again")
-        subscription.hears([7001, 7002], back, limit_s)
-        return kept
 
 
 def succeeds(operation: Callable[[], object]) -> bool:

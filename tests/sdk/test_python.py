@@ -26,12 +26,19 @@ def build(major: int) -> list[str]:
     return [str(python), str(FOLDER / "client.py")]
 
 
-LISTENS_AFTER = Allowance(5.5, "a new listener is told to the server by a timer of 5 s, _execute_config_listen_task")
+def kind_of(major: int) -> ClientKind:
+    return ClientKind(
+        f"python-{major}",
+        (),
+        lambda: build(major),
+        listens_after=Allowance(5.5, "a new listener is told to the server every 5 s, _execute_config_listen_task"),
+        recovers=Allowance(45.0, "it registers again every 30 s, _execute_redo_task, and not while disconnected"),
+    )
 
 
 class TestPython3(Scenarios):
-    kind: ClassVar[ClientKind] = ClientKind("python-3", (), lambda: build(3), listens_after=LISTENS_AFTER)
+    kind: ClassVar[ClientKind] = kind_of(3)
 
 
 class TestPython2(Scenarios):
-    kind: ClassVar[ClientKind] = ClientKind("python-2", (), lambda: build(2), listens_after=LISTENS_AFTER)
+    kind: ClassVar[ClientKind] = kind_of(2)

@@ -7,28 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import test_go
-import test_java
-import test_node
-import test_python
-import test_rust
+from every_kind import KINDS
 from harness import PAUSE_S, Client, instance, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness import ClientKind
-
-KINDS: list[ClientKind] = [
-    test_go.TestGo.kind,
-    test_java.V1,
-    test_java.V2,
-    test_java.V3,
-    test_node.TestNode.kind,
-    test_python.TestPython2.kind,
-    test_python.TestPython3.kind,
-    test_rust.TestRust.kind,
-]
 
 
 @pytest.fixture(scope="module")
