@@ -16,9 +16,9 @@ def test_one_client_is_asked_to_leave_for_another_address(node: NodeProcess) -> 
     with GrpcConnection(node.grpc_port) as asked, GrpcConnection(node.grpc_port) as spared:
         wanted = asked.set_up()
         spared.set_up()
-        assert wanted in call_http(node.http_port, "GET", f"{LOADER}/current").json["data"]
+        assert wanted in call_http(node.port, "GET", f"{LOADER}/current").json["data"]
         form = {"connectionId": wanted, "redirectAddress": "10.0.0.1:8848"}
-        assert call_http(node.http_port, "POST", f"{LOADER}/reloadClient", form=form).json["code"] == 0
+        assert call_http(node.port, "POST", f"{LOADER}/reloadClient", form=form).json["code"] == 0
         push = asked.wait_push("ConnectResetRequest").body
         assert (push["connectionId"], push["serverIp"], push["serverPort"]) == (wanted, "10.0.0.1", "8848")
         assert push["headers"] == {}, "the Rust library needs the key"
@@ -30,15 +30,15 @@ def test_so_many_clients_are_asked_that_the_count_stays(node: NodeProcess) -> No
     with GrpcConnection(node.grpc_port) as one, GrpcConnection(node.grpc_port) as other:
         one.set_up()
         other.set_up()
-        assert call_http(node.http_port, "POST", f"{LOADER}/reloadCurrent", form={"count": 0}).json["code"] == 0
+        assert call_http(node.port, "POST", f"{LOADER}/reloadCurrent", form={"count": 0}).json["code"] == 0
         for connection in (one, other):
             assert "serverIp" not in connection.wait_push("ConnectResetRequest").body, "no address was given"
 
 
 def test_what_is_wrong_is_named(node: NodeProcess) -> None:
-    unknown = call_http(node.http_port, "POST", f"{LOADER}/reloadClient", form={"connectionId": "nobody"})
+    unknown = call_http(node.port, "POST", f"{LOADER}/reloadClient", form={"connectionId": "nobody"})
     assert (unknown.status, unknown.json["code"]) == (404, 20004)
     assert "nobody" in unknown.json["data"]
     for form in ({"count": "-1"}, {"count": "1", "redirectAddress": "nowhere"}, {}):
-        answer = call_http(node.http_port, "POST", f"{LOADER}/reloadCurrent", form=form)
+        answer = call_http(node.port, "POST", f"{LOADER}/reloadCurrent", form=form)
         assert (answer.status, answer.json["code"]) == (400, 20002), form
