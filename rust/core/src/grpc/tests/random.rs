@@ -5,7 +5,6 @@ use super::raw::{frame, opening};
 use super::{STREAM, UNARY, echo};
 use crate::grpc::frame::{HEAD_BYTES, PAYLOAD_BYTES_MAX};
 use crate::grpc::{Grpc, GrpcEvent};
-use crate::limits::GRPC_HEADERS_BYTES_MAX;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -130,10 +129,4 @@ proptest! {
             prop_assert!(decoder.table_bytes() <= 4096);
         }
     }
-}
-
-#[test]
-fn header_block_limit_holds_a_whole_frame() {
-    // A single HEADERS frame is bounded by the frame size; only CONTINUATION can go beyond it.
-    assert!(PAYLOAD_BYTES_MAX <= GRPC_HEADERS_BYTES_MAX);
 }
