@@ -147,9 +147,9 @@ impl Head {
         if matches!(line[0], b' ' | b'\t') {
             return Err(Refusal::bad("folded header lines are not accepted"));
         }
-        let name_len = memchr(b':', line).ok_or(Refusal::bad("a header line has no colon"))?;
-        if !is_token(&line[..name_len]) {
-            return Err(Refusal::bad("malformed header name"));
+        let name_len = line.iter().take_while(|byte| TOKEN[**byte as usize]).count();
+        if name_len == 0 || line.get(name_len) != Some(&b':') {
+            return Err(Refusal::bad("a header line does not begin with a name and a colon"));
         }
         let value = &line[name_len + 1..];
         if has_control(value) {
@@ -268,7 +268,7 @@ fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Any control character but the tab: bare CR and NUL among them.
+/// Any control character but the tab: bare CR and NUL among them. Without a branch, so that it compiles to vector code.
 pub(super) fn has_control(value: &[u8]) -> bool {
     value.iter().fold(false, |bad, &byte| bad | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
 }
