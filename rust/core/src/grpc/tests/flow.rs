@@ -1,7 +1,7 @@
 //! Flow control both ways, and the compressed headers under a changing table.
 
 use super::client::Client;
-use super::raw::{data_of, feed, frame, number, opened, setting, stream, unary, written};
+use super::raw::{data_of, feed, frame, number, open_stream, opened, setting, unary, written};
 use super::{UNARY, echo, ok};
 use crate::grpc::frame::{WINDOW_INITIAL, flag, kind, setting as id};
 use crate::grpc::{GrpcEvent, Status};
@@ -62,7 +62,9 @@ fn answers_that_wait_for_the_connection_go_out_in_order() {
 #[test]
 fn messages_behind_a_waiting_one_keep_their_order_and_the_status_comes_last() {
     let mut server = opened();
-    feed(&mut server, &[setting(id::INITIAL_WINDOW_SIZE, 0), stream(1)].concat());
+    feed(&mut server, &setting(id::INITIAL_WINDOW_SIZE, 0));
+    written(&mut server);
+    open_stream(&mut server, 1);
     server.send(1, Bytes::from_static(b"one"));
     server.send(1, Bytes::from_static(b"two"));
     server.finish(1, Status::OK);
@@ -88,7 +90,7 @@ fn call_reset_while_its_answer_waits_is_not_reported_again() {
 #[test]
 fn window_of_a_call_beyond_the_largest_resets_it() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     let events = feed(&mut server, &number(kind::WINDOW_UPDATE, 1, 0x7fff_ffff));
     assert_eq!(events, [GrpcEvent::Gone { call: 1 }]);
     assert_eq!(written(&mut server)[0].kind, kind::RST_STREAM);
@@ -97,7 +99,7 @@ fn window_of_a_call_beyond_the_largest_resets_it() {
 #[test]
 fn client_is_granted_what_it_has_used() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     let data = frame(kind::DATA, 0, 1, &[&[0, 0, 0, 0x3f, 0xfb][..], &[0; 16_379]].concat());
     let mut granted = [0, 0];
     for _ in 0..100 {

@@ -1,6 +1,8 @@
 //! What ends a connection or a call: every rule, every limit, and what the peer is told.
 
-use super::raw::{Frame, REQUEST, block, feed, frame, number, opened, opening, setting, stream, unary, written};
+use super::raw::{
+    Frame, REQUEST, block, feed, frame, number, open_stream, opened, opening, setting, stream, unary, written,
+};
 use super::{STREAM, UNARY, client::Client};
 use crate::grpc::frame::{self, Code, flag, kind, setting as id};
 use crate::grpc::{Grpc, GrpcEvent, Status};
@@ -133,6 +135,7 @@ fn calls_beyond_the_limit_are_refused_and_the_others_go_on() {
     let most = GRPC_STREAMS_COUNT_MAX;
     let opened: Vec<u8> = (0..most).flat_map(|n| stream(n * 2 + 1)).collect();
     assert_eq!(feed(&mut server, &opened).len(), most as usize);
+    assert_eq!(written(&mut server).len(), most as usize);
     assert_eq!(feed(&mut server, &unary(most * 2 + 1)), []);
     assert_eq!(written(&mut server), [reset(most * 2 + 1, Code::RefusedStream)]);
     server.finish(1, Status::OK);
@@ -209,7 +212,7 @@ fn unfinished_messages_of_many_calls_are_bounded_together() {
 #[test]
 fn frames_that_come_late_for_an_ended_call_are_ignored() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     server.finish(1, Status::OK);
     let frames = written(&mut server);
     assert_eq!(frames.last(), Some(&reset(1, Code::No)));
@@ -238,7 +241,7 @@ fn call_broken_after_its_end_or_by_its_trailers_is_reset() {
         frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &block(&REQUEST)),
     ] {
         let mut server = opened();
-        feed(&mut server, &stream(1));
+        open_stream(&mut server, 1);
         assert_eq!(feed(&mut server, &trailers), [GrpcEvent::Gone { call: 1 }]);
         assert_eq!(written(&mut server), [reset(1, Code::Protocol)]);
     }
@@ -247,7 +250,7 @@ fn call_broken_after_its_end_or_by_its_trailers_is_reset() {
 #[test]
 fn trailers_of_the_client_end_its_side() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     let trailers = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &block(&[("x", "y")]));
     assert_eq!(feed(&mut server, &trailers), [GrpcEvent::HalfClosed { call: 1 }]);
 }
@@ -255,10 +258,11 @@ fn trailers_of_the_client_end_its_side() {
 #[test]
 fn stream_broken_by_its_message_is_gone_and_told_why() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     assert_eq!(feed(&mut server, &frame(kind::DATA, 0, 1, b"\x01\0\0\0\0")), [GrpcEvent::Gone { call: 1 }]);
     let frames = written(&mut server);
-    assert_eq!((frames[0].kind, frames[1].clone()), (kind::HEADERS, reset(1, Code::No)));
+    let flags = flag::END_HEADERS | flag::END_STREAM;
+    assert_eq!((frames[0].flags, frames[1].clone()), (flags, reset(1, Code::No)));
 }
 
 #[test]
@@ -283,7 +287,7 @@ fn connection_cut_inside_a_frame_says_so() {
 #[test]
 fn call_after_go_away_is_not_looked_at() {
     let mut server = opened();
-    feed(&mut server, &stream(1));
+    open_stream(&mut server, 1);
     server.go_away();
     server.go_away();
     let frames = written(&mut server);

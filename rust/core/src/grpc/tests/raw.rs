@@ -54,6 +54,14 @@ pub(super) fn stream(stream: u32) -> Vec<u8> {
     [headers, frame(kind::DATA, 0, stream, b"\0\0\0\0\x01x")].concat()
 }
 
+/// Opens such a stream; the answer's headers come at once.
+pub(super) fn open_stream(server: &mut Grpc, id: u32) {
+    let events = feed(server, &stream(id));
+    assert!(matches!(events[..], [GrpcEvent::Message { call, .. }] if call == id), "{events:?}");
+    let frames = written(server);
+    assert!(matches!(frames[..], [Frame { kind: kind::HEADERS, flags: flag::END_HEADERS, .. }]), "{frames:?}");
+}
+
 pub(super) fn setting(id: u16, value: u32) -> Vec<u8> {
     frame(kind::SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
 }
