@@ -49,7 +49,7 @@ HERE = Path(__file__).parent
 GROUP = "DEFAULT_GROUP"
 HEAR_WITHIN_S = 2.0
 CALL_WITHIN_S = 20.0
-START_WITHIN_S = 30.0
+START_WITHIN_S = 60.0
 PAUSE_S = 0.3
 """Between two changes of one configuration: the Go library drops one that comes while it handles the one before."""
 
