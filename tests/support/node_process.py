@@ -38,6 +38,8 @@ class NodeProcess:
         self.port = 0
         self.host = "127.0.0.1"
         self.lines: list[str] = []
+        self.start_s = 0.0
+        """How long the last start took until the node said that it is ready."""
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._printed = threading.Condition()
@@ -67,21 +69,20 @@ class NodeProcess:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def start(self) -> float:
-        """Starts the node; returns how many seconds it took until it said that it is ready."""
+    def start(self) -> None:
+        """Starts the node and waits until it has said that it is ready."""
         began = time.monotonic()
         self.launch()
         with self._printed:
             ready = self._printed.wait_for(
                 lambda: any("ready in" in line for line in self.lines) or self._ended, READY_WITHIN_S
             )
-        took_s = time.monotonic() - began
+        self.start_s = time.monotonic() - began
         if not ready or self._ended:
             self.kill()
-            raise RuntimeError(f"not ready after {took_s:.1f} s; printed {self.lines}; errors: {self.errors[-3000:]}")
+            raise RuntimeError(f"not ready; printed {self.lines}; errors: {self.errors[-3000:]}")
         if not self.port:
             self.port = printed_port(self.lines)
-        return took_s
 
     def command_line(self) -> list[str]:
         return [*self._command, *self.arguments, "--port", str(self.port), "--data", str(self.data)]
@@ -94,7 +95,8 @@ class NodeProcess:
             )
         self.lines = []
         self._ended = False
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -110,14 +112,21 @@ class NodeProcess:
     def kill(self) -> None:
         """SIGKILL: nothing more is written, synced or said."""
         self.process.kill()
-        self.process.wait(10)
+        self._reap(10)
+
+    def _reap(self, within_s: float) -> int:
+        code = self.process.wait(within_s)
+        self._reader.join(10)
+        return code
 
     def end(self, by: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> tuple[int, float]:
         """Asks it to end; returns the exit code and how many seconds it took."""
         began = time.monotonic()
         self.process.send_signal(by)
         code = self.process.wait(within_s)
-        return code, time.monotonic() - began
+        took_s = time.monotonic() - began
+        self._reap(0)
+        return code, took_s
 
     def stop(self) -> None:
         """Ends it whatever state it is in; what refuses to end within 10 s is killed, and that is an error."""
@@ -125,14 +134,6 @@ class NodeProcess:
             return
         try:
             self.end()
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-
-    def wait(self, within_s: float = 10.0) -> int:
-        """The exit code of a process that ends by itself."""
-        try:
-            return self.process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

@@ -265,7 +265,7 @@ impl Hub {
 
     // --- configs
 
-    #[pyo3(signature = (namespace, group, data_id, content, *, r#type, now_ms, encrypted_data_key = String::new(), description = None, application = None, tags = None, r#use = None,
+    #[pyo3(signature = (namespace, group, data_id, content, *, r#type, now_ms, encrypted_data_key = "", description = None, application = None, tags = None, r#use = None,
         effect = None, schema = None, source_user = None, source_ip = None))]
     #[expect(clippy::too_many_arguments, reason = "a config has these attributes")]
     fn put_config(
@@ -276,7 +276,7 @@ impl Hub {
         content: &[u8],
         r#type: String,
         now_ms: u64,
-        encrypted_data_key: String,
+        encrypted_data_key: &str,
         description: Option<String>,
         application: Option<String>,
         tags: Option<String>,
