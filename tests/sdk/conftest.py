@@ -10,7 +10,7 @@ import pytest
 pytest.register_assert_rewrite("harness", "scenarios")  # before they are imported
 
 from harness import Client, ClientKind  # noqa: E402
-from harness_server import NodeProcess  # noqa: E402
+from support.node_process import NodeProcess  # noqa: E402
 
 MISSING = pytest.StashKey[dict[str, str]]()
 Start = Callable[[], Client]

@@ -15,7 +15,7 @@ from scenarios import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness_server import NodeProcess
+    from support.node_process import NodeProcess
 
 
 SETTLE_WITHIN_S = 10.0  # the machine is busy with many clients; how soon they hear is tested elsewhere

@@ -49,6 +49,10 @@ class NodeProcess:
         return self.folder / "data"
 
     @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
     def grpc_port(self) -> int:
         return self.port + 1000
 

@@ -12,6 +12,7 @@ import nacos_core
 SOURCE = Path(nacos_core.__file__).parent
 PURE = ("raft", "config", "naming", "push", "auth")
 FORBIDDEN = {"trio", "socket", "time", "random", "secrets", "os", "threading", "asyncio", "pathlib", "datetime"}
+FORBIDDEN |= {"uuid", "select", "subprocess"}
 
 
 def imports(path: Path) -> set[str]:
