@@ -1,6 +1,6 @@
 //! Errors of the core as Python exceptions: converted here and nowhere else.
 
-use nacos_core::serve::{ApplyError, InputError, SnapshotError};
+use nacos_core::serve::{ApplyError, InputError, Refusal, SnapshotError};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -14,8 +14,8 @@ pub fn input(error: &InputError) -> PyErr {
 
 pub fn apply(error: &ApplyError) -> PyErr {
     match error {
-        ApplyError::Json(_) | ApplyError::Input(_) => InvalidInstance::new_err(error.to_string()),
-        ApplyError::Registry(_) => KindConflict::new_err(error.to_string()),
+        ApplyError::Json(_) | ApplyError::Refused(Refusal::Input(_)) => InvalidInstance::new_err(error.to_string()),
+        ApplyError::Refused(Refusal::Registry(_)) => KindConflict::new_err(error.to_string()),
     }
 }
 

@@ -36,6 +36,8 @@ pub enum InputError {
     Metadata(String),
     #[error("Param '{name}' is illegal, it should be {wanted}.")]
     Value { name: &'static str, wanted: &'static str },
+    #[error("Unsupported request type {0}")]
+    RequestType(String),
 }
 
 impl InputError {

@@ -70,15 +70,34 @@ pub struct State {
     grpc_events: Vec<GrpcEvent>,
 }
 
+/// Why a naming request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
 /// Why an instance could not be registered in-process or from the log.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("an instance must be a JSON object: {0}")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
-    Input(#[from] InputError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Refused(#[from] Refusal),
+}
+
+impl From<InputError> for ApplyError {
+    fn from(error: InputError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+impl From<RegistryError> for ApplyError {
+    fn from(error: RegistryError) -> Self {
+        Refusal::from(error).into()
+    }
 }
 
 /// See the module's documentation.

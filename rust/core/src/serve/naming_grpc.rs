@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::State;
 use super::answers::json_string;
 use super::event::{Api, Event, PersistentInstance};
 use super::grpc::{
     BAD_PAYLOAD, Call, INVALID_PARAMETER, Outcome, close_ok, error_response, failure, malformed, open_ok, read,
 };
 use super::input::{IdStyle, InputError, InstanceInput, ServiceName, check_clusters};
+use super::{Refusal, State};
 use crate::limits;
-use crate::registry::{Publisher, RegistryError, View};
+use crate::registry::{Publisher, View};
 
 const REGISTER: &str = "registerInstance";
 const DEREGISTER: &str = "deregisterInstance";
@@ -56,25 +56,6 @@ impl<'a> NamingRequest<'a> {
     }
 }
 
-/// Why a naming request is refused.
-enum Refusal {
-    Input(InputError),
-    Registry(RegistryError),
-    UnknownType(String),
-}
-
-impl From<InputError> for Refusal {
-    fn from(error: InputError) -> Self {
-        Refusal::Input(error)
-    }
-}
-
-impl From<RegistryError> for Refusal {
-    fn from(error: RegistryError) -> Self {
-        Refusal::Registry(error)
-    }
-}
-
 pub(super) fn instance(state: &mut State, call: &Call<'_>) -> Outcome {
     const ANSWER: &str = "InstanceResponse";
     let Some(mut request) = read::<NamingRequest<'_>>(call) else {
@@ -95,7 +76,7 @@ pub(super) fn instance(state: &mut State, call: &Call<'_>) -> Outcome {
                 state.registry.withdraw(&publisher, service.key(), state.now_ms);
                 Ok(DEREGISTER)
             }
-            other => Err(Refusal::UnknownType(other.to_owned())),
+            other => Err(InputError::RequestType(other.to_owned()).into()),
         }
     })();
     finish(state, &request, ANSWER, done)
@@ -111,7 +92,7 @@ pub(super) fn batch_instance(state: &mut State, call: &Call<'_>) -> Outcome {
         let service = request.service()?;
         let kind = request.kind.as_deref().unwrap_or("");
         if kind != BATCH_REGISTER {
-            return Err(Refusal::UnknownType(kind.to_owned()));
+            return Err(InputError::RequestType(kind.to_owned()).into());
         }
         if inputs.len() > limits::BATCH_INSTANCES_COUNT_MAX {
             return Err(InputError::TooLong { name: "instances", max: limits::BATCH_INSTANCES_COUNT_MAX }.into());
@@ -139,7 +120,7 @@ pub(super) fn persistent_instance(state: &mut State, call: &Call<'_>) -> Outcome
         let register = match request.kind.as_deref().unwrap_or("") {
             REGISTER => true,
             DEREGISTER => false,
-            other => return Err(Refusal::UnknownType(other.to_owned())),
+            other => return Err(InputError::RequestType(other.to_owned()).into()),
         };
         let input = input.ok_or(InputError::Missing("instance"))?;
         let instance = serde_json::to_vec(&input).expect("writing to memory cannot fail");
@@ -255,14 +236,13 @@ fn finish(
 /// The shapes that protocol/answers shows: parameters in the answer's own type, the rest as `ErrorResponse`.
 fn refuse(state: &mut State, answer: &'static str, refusal: &Refusal) -> Outcome {
     match refusal {
+        Refusal::Input(error @ InputError::RequestType(_)) => {
+            error_response(state, INVALID_PARAMETER, INVALID_PARAMETER, &error.to_string())
+        }
         Refusal::Input(error @ InputError::Metadata(_)) => failure(state, answer, BAD_PAYLOAD, &error.to_string()),
         Refusal::Input(error) => failure(state, answer, INVALID_PARAMETER, &format!("Param check invalid:{error}")),
         Refusal::Registry(error) => {
             let message = format!("errCode: 400, errMsg: {error} ");
-            error_response(state, INVALID_PARAMETER, INVALID_PARAMETER, &message)
-        }
-        Refusal::UnknownType(kind) => {
-            let message = format!("Unsupported request type {kind}");
             error_response(state, INVALID_PARAMETER, INVALID_PARAMETER, &message)
         }
     }

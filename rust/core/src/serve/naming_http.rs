@@ -4,35 +4,17 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::State;
 use super::answers::{self, Head};
 use super::event::{Api, Event, PersistentInstance, UdpSubscribed};
 use super::http::{Call, Outcome};
 use super::input::{
     DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, MetadataInput, ServiceName, check_clusters, parse_metadata,
 };
+use super::{Refusal, State};
 use crate::limits;
-use crate::registry::{Beat, Publisher, RegistryError, View};
+use crate::registry::{Beat, Publisher, View};
 
 const BEAT_INTERVAL_MS: u64 = 5_000;
-
-/// Why a naming request is refused.
-enum Refusal {
-    Input(InputError),
-    Registry(RegistryError),
-}
-
-impl From<InputError> for Refusal {
-    fn from(error: InputError) -> Self {
-        Refusal::Input(error)
-    }
-}
-
-impl From<RegistryError> for Refusal {
-    fn from(error: RegistryError) -> Self {
-        Refusal::Registry(error)
-    }
-}
 
 pub fn list_v1(state: &mut State, call: &Call<'_>) -> Outcome {
     let answered = (|| {
