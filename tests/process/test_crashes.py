@@ -26,7 +26,8 @@ ROUNDS = 50
 WRITERS = 4
 KEYS_PER_WRITER = 8
 LOAD_MS = (5, 500)
-CONTENT_CHARACTERS = (1, 4000)
+CONTENT_CHARACTERS = (100, 4_000, 200_000)
+"""Small ones for many writes a sync, large ones for torn writes and so much log that snapshots are taken."""
 
 
 @dataclass
@@ -75,7 +76,8 @@ class Writer:
         key = (self.configs if is_config else self.instances)[number]
         removes = self.random.random() < 0.3
         self._written_count += 1
-        wanted = None if removes else f"{self._written_count}" + "." * self.random.randint(*CONTENT_CHARACTERS)
+        size = self.random.randint(1, self.random.choice(CONTENT_CHARACTERS))
+        wanted = None if removes else f"{self._written_count}" + "." * size
         if not is_config and wanted is not None:
             wanted = wanted[:100]
         key.unanswered.append(wanted)

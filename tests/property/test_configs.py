@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -70,6 +70,7 @@ class ConfigStore(RuleBasedStateMachine):
 
 
 TestConfigStore = ConfigStore.TestCase
+TestConfigStore.settings = settings(max_examples=30, stateful_step_count=30)
 
 
 def service() -> ConfigService:
