@@ -39,7 +39,6 @@ def build_parser() -> "argparse.ArgumentParser":
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs until SIGTERM or Ctrl-C. Gives the exit code: 0 clean, 1 the node failed, 2 wrong settings."""
-    started_ms = clock.monotonic_ms()
     flags = vars(build_parser().parse_args(arguments))
     if flags.pop("version"):
         from nacos_core import __version__
@@ -53,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             level=chosen.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
-        return _run(chosen, started_ms)
+        return _run(chosen)
     except SettingsError as error:
         print(f"nacos-core: {error}", file=sys.stderr)
         return 2
@@ -62,20 +61,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _run(chosen: settings.Settings, started_ms: float) -> int:
+def _run(chosen: settings.Settings) -> int:
     import trio
 
-    from nacos_core._core import LogError
+    from nacos_core._core import LogError, LogFailed
 
     try:
-        trio.run(_serve, chosen, started_ms)
+        trio.run(_serve, chosen)
+    except LogFailed as error:
+        print(f"nacos-core: the log cannot be used any more, so the node has stopped: {error}", file=sys.stderr)
+        return 1
     except LogError as error:
-        print(f"nacos-core: the log cannot be used any more, stopping: {error}", file=sys.stderr)
+        print(f"nacos-core: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(chosen: settings.Settings, started_ms: float) -> None:
+async def _serve(chosen: settings.Settings) -> None:
     import signal
 
     import trio
@@ -86,7 +88,7 @@ async def _serve(chosen: settings.Settings, started_ms: float) -> None:
         async with run_node(chosen, announce=_announce_addresses) as node:
             if node.generated_password is not None:
                 _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
-            _say(f"ready in {clock.monotonic_ms() - started_ms:.0f} ms")
+            _say(f"ready in {clock.process_age_ms()} ms")
             async for number in signals:
                 logging.getLogger("nacos_core").debug("%s: stopping", signal.Signals(number).name)
                 break

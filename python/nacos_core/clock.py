@@ -3,12 +3,17 @@
 Durations and deadlines use trio's clock, which tests replace; timestamps use the wall clock, which is data.
 """
 
+import os
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from pathlib import Path
+from typing import Final, TypeAlias
 
 WallClock: TypeAlias = Callable[[], int]
 """Gives milliseconds since 1970."""
+
+
+_IMPORTED: Final = time.perf_counter()
 
 
 def system_wall_clock() -> int:
@@ -16,9 +21,15 @@ def system_wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def monotonic_ms() -> float:
-    """For measuring how long the start took."""
-    return time.perf_counter() * 1000
+def process_age_ms() -> int:
+    """How long ago this process began, the start of the interpreter included where the system tells when that was."""
+    try:
+        # proc(5): field 22 of stat is the start in clock ticks since boot; fields are counted after the name's ")".
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        age_seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        age_seconds = time.perf_counter() - _IMPORTED
+    return round(age_seconds * 1000)
 
 
 def timestamp(wall_ms: int) -> str:

@@ -236,7 +236,11 @@ class Node:
         self._hub.set_ready(True)
 
     async def _stop(self) -> None:
-        """Closes the streams, then makes durable what was written."""
+        """Closes the streams, then makes durable what was written.
+
+        Raises:
+            LogFailed: what was written may not be durable.
+        """
         self._is_ready = False
         if self._reactor is not None:
             self._reactor.stop_listening()
@@ -245,13 +249,7 @@ class Node:
         if self._reactor is not None:
             self._reactor.close(self._wall_clock())
         with trio.move_on_after(limits.CLOSE_SECONDS):
-            await trio.to_thread.run_sync(self._sync_log, abandon_on_cancel=True)
-
-    def _sync_log(self) -> None:
-        try:
-            self._log.sync()
-        except _core.LogError:
-            _logger.exception("the last sync of the log failed")
+            await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
 
     async def _pump(self) -> None:
         assert self._reactor is not None, "there are sockets"

@@ -129,7 +129,7 @@ async def test_a_subscription_is_pushed_to_once(autojump_clock: trio.testing.Moc
 async def test_a_service_is_pushed_again_until_it_is_acknowledged(autojump_clock: trio.testing.MockClock) -> None:
     async with a_world() as world:
         world.service_changes()
-        await trio.sleep(17)
+        await trio.sleep(16)
         assert world.times == [0.0, 6.0, 12.0]
         world.pushes.acknowledged(7, 3, True)
         await trio.sleep(100)
