@@ -35,7 +35,7 @@ def test_a_failed_write_stops_the_node_and_nothing_of_it_is_acknowledged(start_n
             break
         acknowledged.append(f"after-{number}")
     assert len(acknowledged) < 20, "the limit was not met"
-    assert node.wait() == 1
+    assert node.process.wait(10) == 1
     assert "the log cannot be used any more" in node.errors
     assert "Traceback" not in node.errors
 

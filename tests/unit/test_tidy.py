@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "rust" / "core" / "src"
 SOURCE_FOLDERS = ("rust", "python", "tests", "benches", "docs")
-BUILT = {"target", "node_modules", "__pycache__", "build", ".hypothesis"}
+BUILT = {"target", "node_modules", "__pycache__", "build"}
+"""Beside hidden folders, where the tests keep environments of the client libraries."""
 LINES_MAX = 700
 
 RUST_WORLD = {
@@ -39,11 +40,16 @@ REGISTRY_HOSTS = re.compile(
 NOTES_TO_SELF = re.compile(r"(#|//|/\*)\s*(TODO|FIXME|XXX)\b|\b(todo|unimplemented)!\(|raise NotImplementedError")
 
 
+def is_built(path: Path) -> bool:
+    parts = path.relative_to(ROOT).parts
+    return bool(BUILT & set(parts)) or any(part.startswith(".") for part in parts)
+
+
 @cache
 def sources() -> list[Path]:
     found = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".txt") or path.name == "Makefile"]
     for folder in SOURCE_FOLDERS:
-        found += [path for path in (ROOT / folder).rglob("*") if path.is_file() and not BUILT & set(path.parts)]
+        found += [path for path in (ROOT / folder).rglob("*") if path.is_file() and not is_built(path)]
     return sorted(path for path in found if path.suffix not in (".so", ".pyd", ".json", ".lock", ".sum", ".gz", ".jar"))
 
 
