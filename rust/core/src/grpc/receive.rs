@@ -265,7 +265,8 @@ impl Grpc {
         if !ends_stream || !head.is_trailers() {
             return self.reset(stream, Code::Protocol);
         }
-        self.end_of_call(stream)
+        self.end_of_call(stream);
+        Ok(())
     }
 
     fn begin(&mut self, stream: CallId, ends_stream: bool, head: &RequestHead) -> Result<(), ConnectionError> {
@@ -295,7 +296,10 @@ impl Grpc {
                 call.is_started = true;
             }
             self.calls.insert(stream, call);
-            return if ends_stream { self.end_of_call(stream) } else { Ok(()) };
+            if ends_stream {
+                self.end_of_call(stream);
+            }
+            return Ok(());
         } else {
             let status = Status::new(Status::UNIMPLEMENTED, "unknown method");
             self.encoder.write_only_trailers(&mut self.output, stream, &status);
@@ -303,7 +307,7 @@ impl Grpc {
         if !ends_stream {
             write_reset(&mut self.output, stream, Code::No);
         }
-        self.count_reset()
+        Ok(())
     }
 
     fn data(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
@@ -328,18 +332,23 @@ impl Grpc {
         let result = take_messages(call, head.stream, data, &mut self.events);
         self.partial_bytes = self.partial_bytes + call.reader.partial_bytes() - partial_before;
         if let Err(status) = result {
-            return self.break_call(head.stream, &status);
+            self.break_call(head.stream, &status);
+            return Ok(());
         }
         if self.partial_bytes > GRPC_PARTIAL_BYTES_MAX {
             let status = Status::new(Status::RESOURCE_EXHAUSTED, "too many bytes in unfinished messages");
-            return self.break_call(head.stream, &status);
+            self.break_call(head.stream, &status);
+            return Ok(());
         }
-        if ends_stream { self.end_of_call(head.stream) } else { Ok(()) }
+        if ends_stream {
+            self.end_of_call(head.stream);
+        }
+        Ok(())
     }
 
     /// The client has ended its side of a call.
-    fn end_of_call(&mut self, stream: CallId) -> Result<(), ConnectionError> {
-        let Some(call) = self.calls.get_mut(&stream) else { return Ok(()) };
+    fn end_of_call(&mut self, stream: CallId) {
+        let Some(call) = self.calls.get_mut(&stream) else { return };
         call.is_half_closed = true;
         let message = call.message.take();
         if call.reader.partial_bytes() > 0 || (call.method == Method::Request && message.is_none()) {
@@ -351,17 +360,15 @@ impl Grpc {
             Some(message) => GrpcEvent::Message { call: stream, method: call.method, message: *message },
             None => GrpcEvent::HalfClosed { call: stream },
         });
-        Ok(())
     }
 
     /// Ends a call that broke the rules of gRPC, with a status that says how.
-    fn break_call(&mut self, stream: CallId, status: &Status) -> Result<(), ConnectionError> {
-        let Some(call) = self.calls.get(&stream) else { return Ok(()) };
+    fn break_call(&mut self, stream: CallId, status: &Status) {
+        let Some(call) = self.calls.get(&stream) else { return };
         if call.is_announced && !call.is_finished() {
             self.events.push(GrpcEvent::Gone { call: stream });
         }
         self.end(stream, status);
-        self.count_reset()
     }
 }
 

@@ -169,6 +169,20 @@ fn calls_that_the_server_must_reset_count_as_well() {
 }
 
 #[test]
+fn calls_that_fail_by_the_rules_are_answered_without_end() {
+    let mut server = opened();
+    let mut headers = REQUEST;
+    headers[2].1 = "/grpc.health.v1.Health/Check";
+    for n in 0..GRPC_RESETS_COUNT_MAX * 2 {
+        let flags = flag::END_HEADERS | flag::END_STREAM;
+        let unknown = frame(kind::HEADERS, flags, n * 4 + 1, &block(&headers));
+        let without_message = frame(kind::HEADERS, flags, n * 4 + 3, &block(&REQUEST));
+        assert_eq!(feed(&mut server, &[unknown, without_message].concat()), []);
+        assert_eq!(written(&mut server).len(), 2);
+    }
+}
+
+#[test]
 fn message_over_the_limit_is_refused_at_its_prefix() {
     let mut client = Client::new();
     let call = client.open(UNARY);
