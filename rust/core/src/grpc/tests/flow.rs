@@ -4,9 +4,14 @@ use super::client::Client;
 use super::raw::{data_of, feed, frame, number, open_stream, opened, setting, unary, written};
 use super::{UNARY, echo, ok};
 use crate::grpc::frame::{WINDOW_INITIAL, flag, kind, setting as id};
-use crate::grpc::{GrpcEvent, Status};
+use crate::grpc::{Grpc, GrpcEvent, Status};
 use crate::limits::{GRPC_CONNECTION_WINDOW_BYTES, GRPC_STREAM_WINDOW_BYTES};
 use bytes::Bytes;
+
+fn open_stream_after_settings(server: &mut Grpc) {
+    written(server);
+    open_stream(server, 1);
+}
 
 #[test]
 fn answer_waits_for_the_windows_of_a_small_client() {
@@ -42,6 +47,18 @@ fn answer_is_held_until_the_window_opens_and_no_longer() {
 }
 
 #[test]
+fn messages_use_up_the_window_of_their_call() {
+    let mut server = opened();
+    feed(&mut server, &setting(id::INITIAL_WINDOW_SIZE, 16));
+    open_stream_after_settings(&mut server);
+    for message in [&b"one"[..], b"two", b"three"] {
+        server.send(1, Bytes::copy_from_slice(message));
+    }
+    assert_eq!(data_of(&written(&mut server), 1), b"\0\0\0\0\x03one\0\0\0\0\x03two");
+    assert_eq!(server.queued_bytes(), 10);
+}
+
+#[test]
 fn answers_that_wait_for_the_connection_go_out_in_order() {
     let mut server = opened();
     feed(&mut server, &[setting(id::INITIAL_WINDOW_SIZE, 1 << 20), unary(1), unary(3), unary(5)].concat());
@@ -63,8 +80,7 @@ fn answers_that_wait_for_the_connection_go_out_in_order() {
 fn messages_behind_a_waiting_one_keep_their_order_and_the_status_comes_last() {
     let mut server = opened();
     feed(&mut server, &setting(id::INITIAL_WINDOW_SIZE, 0));
-    written(&mut server);
-    open_stream(&mut server, 1);
+    open_stream_after_settings(&mut server);
     server.send(1, Bytes::from_static(b"one"));
     server.send(1, Bytes::from_static(b"two"));
     server.finish(1, Status::OK);

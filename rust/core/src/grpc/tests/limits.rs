@@ -183,6 +183,15 @@ fn calls_that_fail_by_the_rules_are_answered_without_end() {
 }
 
 #[test]
+fn call_refused_while_the_client_still_sends_is_stopped() {
+    let mut server = opened();
+    feed(&mut server, &frame(kind::HEADERS, flag::END_HEADERS, 1, &block(&REQUEST[..3])));
+    let frames = written(&mut server);
+    assert_eq!((frames.len(), frames[0].payload.as_slice(), &frames[1]), (2, &b"\x08\x03415"[..], &reset(1, Code::No)));
+    assert_eq!(feed(&mut server, &frame(kind::DATA, flag::END_STREAM, 1, b"the rest")), []);
+}
+
+#[test]
 fn message_over_the_limit_is_refused_at_its_prefix() {
     let mut client = Client::new();
     let call = client.open(UNARY);

@@ -53,11 +53,12 @@ fn payload_written_is_byte_for_byte_what_protobuf_writes() {
 
 #[test]
 fn payload_damaged_is_refused() {
-    let cases: [(&[u8], PayloadError); 7] = [
+    let cases: [(&[u8], PayloadError); 8] = [
         (&[0x12], PayloadError::Truncated),
         (&[0x12, 5, 1], PayloadError::Truncated),
         (&[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], PayloadError::Truncated),
         (&[0xff; 11], PayloadError::Malformed),
+        (&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], PayloadError::Malformed),
         (&[0x02, 0], PayloadError::Malformed),
         (&[0x0b], PayloadError::Malformed),
         (&[0x12, 3, 0x1a, 1, 0xff], PayloadError::Utf8),
