@@ -329,6 +329,15 @@ def test_not_even_the_own_key_signs_what_is_expired_or_of_another_kind(start_nod
     assert not passes(sign({"alg": "HS256"}, lasting() | {"exp": "9999999999"}, key))
 
 
+def test_a_key_that_was_published_once_does_not_start(start_node: StartNode) -> None:
+    node = start_node("--auth", "on", environment={"NACOS_CORE_ADMIN_PASSWORD": PASSWORD})
+    node.kill()
+    (key,) = [path for path in node.data.glob("*.key") if path.stat().st_size == len(HISTORIC_KEYS[2])]
+    key.write_bytes(HISTORIC_KEYS[2])
+    with pytest.raises(RuntimeError, match=r"not ready.*published"):
+        node.start()
+
+
 # --- passwords
 
 

@@ -8,8 +8,10 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import pytest
+
 from wire import phrases
-from wire.client import GrpcConnection, call_http
+from wire.client import Closed, GrpcConnection, call_http
 
 if TYPE_CHECKING:
     from support.node_process import StartNode
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 0.4
 IDLE_BYTES_MAX = 45 * 1024 * 1024
 CONNECTION_BYTES_MAX = 25 * 1024
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 CONNECTIONS = 400
 TRIES = 5
 
@@ -66,3 +69,26 @@ def test_an_idle_connection_is_small(start_node: StartNode) -> None:
         each = (node.memory_bytes() - before) / CONNECTIONS
     print(f"{each / 1024:.1f} KiB per idle gRPC connection")
     assert each < CONNECTION_BYTES_MAX
+
+
+def test_a_client_that_asks_and_never_reads_is_cut_off(start_node: StartNode) -> None:
+    """What waits for it is bounded, the memory comes back, and nobody else notices."""
+    node = start_node()
+    content = "x" * (1024 * 1024)
+    with GrpcConnection(node.grpc_port) as greedy, GrpcConnection(node.grpc_port) as other:
+        greedy.set_up()
+        other.set_up()
+        other.call("ConfigPublishRequest", phrases.config("large", content=content))
+        before = node.memory_bytes()
+        most = 0
+        for _ in range(300):
+            greedy.start("ConfigQueryRequest", phrases.config("large"))
+            most = max(most, node.memory_bytes())
+            assert other.call("HealthCheckRequest", {}).body["success"] is True
+        with pytest.raises(Closed):
+            greedy.settle(5)
+        time.sleep(0.5)
+        left = node.memory_bytes()
+    print(f"{(most - before) / 1024 / 1024:.0f} MiB at most, {(left - before) / 1024 / 1024:.0f} MiB afterwards")
+    assert most - before < 2 * OUTPUT_BYTES_MAX
+    assert left - before < OUTPUT_BYTES_MAX / 4
