@@ -84,6 +84,8 @@ fn conversation(rounds: u32, in_flight: u32) -> Vec<Vec<u8>> {
     let mut input = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     frame(4, 0, 0, &[], &mut input);
     frame(4, 1, 0, &[], &mut input);
+    // Window enough for all answers.
+    frame(8, 0, 0, &(1u32 << 30).to_be_bytes(), &mut input);
     frame(1, 4, 1, &header_block("/BiRequestStream/requestBiStream"), &mut input);
     frame(0, 0, 1, &data(&encode("ConnectionSetupRequest", b"{}")), &mut input);
     let mut inputs = vec![input];
@@ -125,6 +127,7 @@ fn serve(inputs: &[Vec<u8>]) -> Grpc {
         let written = server.output().len();
         server.wrote(written);
     }
+    assert!(!server.is_closed());
     server
 }
 

@@ -235,7 +235,6 @@ impl Http1 {
             return;
         }
         self.start += std::mem::take(&mut self.end);
-        self.body_len = 0;
         self.state = State::Head;
         self.head.reset();
         if self.start >= self.input.len() {
