@@ -46,6 +46,10 @@ fn live_bytes() -> usize {
     LIVE_BYTES.load(Relaxed)
 }
 
+fn address(number: usize) -> String {
+    format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255)
+}
+
 fn instance(ip: &str, service: &str) -> Instance {
     let metadata = Metadata::from_iter([("version", "1.0.0"), ("preserved.register.source", "SPRING_CLOUD")]);
     let instance_id = Some(format!("{ip}#8080#DEFAULT#DEFAULT_GROUP@@{service}").into());
@@ -58,7 +62,7 @@ fn bytes_per_instance(publisher: impl Fn(usize, &str) -> Publisher) -> (usize, u
     let mut registry = Registry::new([7; 16]);
     let service = |number: usize| format!("com.example.service-{number:05}");
     for number in 0..INSTANCES {
-        let ip = format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+        let ip = address(number);
         let service = service(number % SERVICES);
         let given = vec![instance(&ip, &service)];
         registry.publish(&publisher(number, &ip), ("public", "DEFAULT_GROUP", &service), given, NOW_MS).unwrap();
@@ -73,6 +77,13 @@ fn bytes_per_instance(publisher: impl Fn(usize, &str) -> Publisher) -> (usize, u
     drop(out);
     let answered = (live_bytes() - before) / INSTANCES;
     assert_eq!(registry.counts().instances, INSTANCES);
+    for number in 0..INSTANCES {
+        registry.drop_publisher(&publisher(number, &address(number)), NOW_MS);
+    }
+    registry.take_changed();
+    assert_eq!(registry.clean_empty_services(NOW_MS, 0), SERVICES);
+    let left = (live_bytes() - before) / INSTANCES;
+    assert!(left < 16, "{left} bytes per instance that was there once");
     drop(registry);
     assert_eq!(live_bytes(), before, "everything is given back");
     (registered, answered)

@@ -3,6 +3,8 @@
 //! Heartbeats move their deadline far more often than one passes, so moving is one write and a scan looks at all;
 //! a heap or wheel would pay on every beat.
 
+use super::links::{id, is_sparse};
+
 /// The slot of what has no deadline.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
@@ -24,7 +26,7 @@ impl Deadlines {
     /// Adds one and returns its slot.
     pub(super) fn insert(&mut self, deadline: Deadline) -> u32 {
         self.slots.push(deadline);
-        super::links::id(self.slots.len() - 1)
+        id(self.slots.len() - 1)
     }
 
     /// Takes a slot out. Returns the owner whose deadline now lies in it, if one was moved there.
@@ -40,6 +42,13 @@ impl Deadlines {
     pub(super) fn set(&mut self, slot: u32, due_ms: u64, since_ms: u64) {
         let deadline = &mut self.slots[slot as usize];
         (deadline.due_ms, deadline.since_ms) = (due_ms, since_ms);
+    }
+
+    /// Gives memory back after most deadlines have gone.
+    pub(super) fn shrink(&mut self) {
+        if is_sparse(self.slots.len(), self.slots.capacity()) {
+            self.slots.shrink_to_fit();
+        }
     }
 
     /// The owners whose moment has passed.

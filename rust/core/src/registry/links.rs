@@ -59,6 +59,12 @@ pub(crate) fn id(index: usize) -> u32 {
     u32::try_from(index).ok().filter(|id| *id != END).expect("fewer than 2^32 - 1 of anything fit in memory")
 }
 
+/// Whether so little of a table is used that shrinking it is worth the copy.
+pub(crate) fn is_sparse(used: usize, capacity: usize) -> bool {
+    const SMALL: usize = 1024;
+    capacity > SMALL && used < capacity / 4
+}
+
 impl<T> Default for Links<T> {
     fn default() -> Self {
         Self { links: Slab::new(), index: HashTable::new(), newest: [Vec::new(), Vec::new()] }
@@ -131,6 +137,18 @@ impl<T> Links<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.links.len()
+    }
+
+    /// Gives memory back after most links have gone.
+    pub(crate) fn shrink(&mut self) {
+        if is_sparse(self.links.len(), self.links.capacity()) {
+            self.links.shrink_to_fit();
+            let links = &self.links;
+            self.index.shrink_to_fit(|link| {
+                let link = &links[*link as usize];
+                hash(link.holder, link.subject)
+            });
+        }
     }
 
     fn newest(&self, of: u32, side: Side) -> u32 {

@@ -3,7 +3,7 @@
 use super::deadlines::NOWHERE;
 use super::digest::Digest;
 use super::key::NameHash;
-use super::links::id;
+use super::links::{id, is_sparse};
 use super::model::{Publisher, PublisherRef};
 use hashbrown::HashTable;
 use slab::Slab;
@@ -77,6 +77,15 @@ impl Publishers {
 
     pub(super) fn get_mut(&mut self, publisher: u32) -> &mut Record {
         &mut self.records[publisher as usize]
+    }
+
+    /// Gives memory back after most publishers have gone.
+    pub(super) fn shrink(&mut self) {
+        if is_sparse(self.records.len(), self.records.capacity()) {
+            self.records.shrink_to_fit();
+            let (records, hash) = (&self.records, self.hash);
+            self.index.shrink_to_fit(|id| hash.of(records[*id as usize].publisher.borrowed()));
+        }
     }
 
     /// Notes that a publication's part in the record went from `before` to `after`.

@@ -2,7 +2,7 @@
 
 use super::digest::Digest;
 use super::key::{KeyParts, NameHash, ResourceKey};
-use super::links::id;
+use super::links::{id, is_sparse};
 use super::render::{View, Views};
 use crate::limits::VIEWS_BYTES_MAX;
 use hashbrown::HashTable;
@@ -27,8 +27,8 @@ pub(super) struct Service {
     /// The sum over the instances that subscribers are shown.
     pub(super) digest: Digest,
     pub(super) views: Views,
-    /// Wall time of the last change of its publications.
-    pub(super) changed_ms: u64,
+    /// Wall time when a publication was last withdrawn: since then an empty service is empty.
+    pub(super) withdrawn_ms: u64,
     stamp_ms: u64,
     answered_ms: u64,
     pending: Option<Pending>,
@@ -98,7 +98,7 @@ impl Services {
             ephemeral: None,
             digest: Digest::default(),
             views: Views::default(),
-            changed_ms: 0,
+            withdrawn_ms: 0,
             stamp_ms: 0,
             // Its first change must be newer than whatever was said of it while it was not there.
             answered_ms: self.unknown_answered_ms,
@@ -215,6 +215,15 @@ impl Services {
         }
     }
 
+    /// Gives memory back after most services have gone.
+    pub(super) fn shrink(&mut self) {
+        if is_sparse(self.services.len(), self.services.capacity()) {
+            self.services.shrink_to_fit();
+            let (services, hash) = (&self.services, self.hash);
+            self.index.shrink_to_fit(|id| hash.of(services[*id as usize].key.parts()));
+        }
+    }
+
     /// How many services have been published (and not cleaned since).
     pub(super) fn published_count(&self) -> usize {
         self.published_count
@@ -229,5 +238,59 @@ impl Services {
 impl Group {
     fn is(&self, namespace: &str, group: &str) -> bool {
         (&*self.namespace, &*self.group) == (namespace, group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::VIEWS_COUNT_MAX;
+    use crate::registry::digest::Digester;
+
+    fn services(names: &[&str]) -> Services {
+        let mut services = Services::new(NameHash::new(&[7; 16]));
+        for name in names {
+            services.insert(("public", "g", name), Digest::default());
+        }
+        services
+    }
+
+    fn kept_bytes(services: &Services, clusters: &[String]) -> usize {
+        let kept = services.iter().flat_map(|(_, service)| {
+            let views = clusters.iter().map(|clusters| View { clusters, ..View::default() });
+            views.filter_map(|view| service.views.find(&view).map(<[u8]>::len))
+        });
+        kept.sum()
+    }
+
+    #[test]
+    fn views_are_kept_up_to_a_number_and_a_size() {
+        let mut services = services(&["a", "b"]);
+        let clusters: Vec<_> = (0..=VIEWS_COUNT_MAX).map(|number| format!("c{number}")).collect();
+        let mut keep = |service: u32, clusters: &str, bytes: usize, expected: usize, all: &[String]| {
+            services.keep_view(service, &View { clusters, ..View::default() }, &vec![b'x'; bytes]);
+            assert_eq!((kept_bytes(&services, all), services.rendered_bytes), (expected, expected));
+        };
+        for (number, name) in clusters.iter().enumerate() {
+            // The last makes the first go.
+            let expected = if number < VIEWS_COUNT_MAX { 100 * (number + 1) } else { 100 * VIEWS_COUNT_MAX + 7 };
+            keep(0, name, if number < VIEWS_COUNT_MAX { 100 } else { 107 }, expected, &clusters);
+        }
+        keep(1, "c0", VIEWS_BYTES_MAX - 1_000, VIEWS_BYTES_MAX - 1_000 + 100 * VIEWS_COUNT_MAX + 7, &clusters);
+        keep(1, "c1", 1_000, 1_000, &clusters);
+        keep(0, "c0", VIEWS_BYTES_MAX + 1, 0, &clusters);
+    }
+
+    #[test]
+    fn a_change_and_a_removal_give_views_back() {
+        let mut services = services(&["a", "b"]);
+        for service in [0, 1] {
+            services.keep_view(service, &View::default(), b"[]");
+        }
+        let digest = Digester::new(&[7; 16]).service(("", "", ""));
+        services.shift(0, Digest::default(), digest, 1);
+        assert_eq!(services.rendered_bytes, 2);
+        services.remove(1);
+        assert_eq!(services.rendered_bytes, 0);
     }
 }

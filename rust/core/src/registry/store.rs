@@ -60,14 +60,15 @@ impl Registry {
         links.len()
     }
 
-    /// Removes services that nobody publishes in and that have not changed for `unchanged_for_ms`, and returns how
-    /// many: the next registration fixes their kind anew. Their subscribers stay subscribed.
+    /// Removes services that nobody has published in for `unchanged_for_ms`, and returns how many: the next
+    /// registration fixes their kind anew. Their subscribers stay subscribed. Memory that is no longer needed is given
+    /// back as well.
     pub fn clean_empty_services(&mut self, now_ms: u64, unchanged_for_ms: u64) -> usize {
         let is_over = |id: u32, service: &super::services::Service| {
             service.ephemeral.is_some()
                 && !service.is_pending()
                 && !self.publications.any_holds(id)
-                && now_ms.saturating_sub(service.changed_ms) >= unchanged_for_ms
+                && now_ms.saturating_sub(service.withdrawn_ms) >= unchanged_for_ms
         };
         let over: Vec<u32> =
             self.services.iter().filter(|(id, service)| is_over(*id, service)).map(|(id, _)| id).collect();
@@ -75,7 +76,17 @@ impl Registry {
         for service in &over {
             self.remove_if_unused(*service);
         }
+        self.shrink();
         over.len()
+    }
+
+    /// Tables never shrink by themselves, and a burst of registrations should not be paid for ever after.
+    fn shrink(&mut self) {
+        self.services.shrink();
+        self.publishers.shrink();
+        self.publications.shrink();
+        self.beats.shrink();
+        self.idle.shrink();
     }
 
     /// The services whose effective list changed since this was last called, in order of first change. A list that
@@ -127,7 +138,6 @@ impl Registry {
         if record != publication.record {
             self.publishers.shift(holder, publication.record, record);
             publication.record = record;
-            self.services.get_mut(service).changed_ms = now_ms;
         }
     }
 
@@ -141,7 +151,7 @@ impl Registry {
         let entries = &removed.value.entries;
         self.instance_count -= entries.as_slice().len();
         self.services.shift(removed.subject, entries.shown(), Digest::default(), now_ms);
-        self.services.get_mut(removed.subject).changed_ms = now_ms;
+        self.services.get_mut(removed.subject).withdrawn_ms = now_ms;
         self.publishers.shift(removed.holder, removed.value.record, Digest::default());
         removed.holder
     }

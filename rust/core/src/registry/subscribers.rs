@@ -107,3 +107,19 @@ impl Registry {
         standing.map(|(connection, id)| (connection, self.services.get(id).key.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_subscriptions_leaves_nothing_behind() {
+        let key = ("public", "g", "a");
+        let mut registry = Registry::new([7; 16]);
+        for by_connection in [false, true] {
+            registry.subscribe(1, key, "");
+            assert!(if by_connection { registry.drop_subscriber(1) == 1 } else { registry.unsubscribe(1, key) });
+            assert!(registry.subscribers.connections.is_empty() && registry.subscribers.index.is_empty());
+        }
+    }
+}

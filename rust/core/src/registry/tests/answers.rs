@@ -175,6 +175,10 @@ fn last_ref_time_grows_across_every_change_that_anyone_saw() {
     }
     let step = stamp(&mut registry, NOW_MS - 5_000);
     assert_eq!(step.start, step.end, "a clock that steps back does not make an answer older");
+    let step = stamp(&mut registry, NOW_MS + 5_000);
+    assert_eq!(step.end, NOW_MS + 5_000);
+    let step = stamp(&mut registry, NOW_MS);
+    assert_eq!(step.start, step.end, "nor where no change had moved the stamp ahead");
     registry.withdraw(&beating("10.0.0.1"), KEY, NOW_MS - 5_000);
     let step = stamp(&mut registry, NOW_MS - 5_000);
     assert!(step.start < step.end, "{step:?}");

@@ -22,6 +22,7 @@ fn silence_makes_unhealthy_then_removes() {
     assert_eq!(registry.expire(NOW_MS + 15_001, true), Expired { unhealthy: 1, ..Expired::default() });
     assert_eq!(healthy(&mut registry), Some(false));
     assert_eq!(registry.take_changed().len(), 1);
+    assert_eq!(registry.beats.passed(NOW_MS + 30_000), [0; 0], "not looked at again before it is to be removed");
     assert_eq!(registry.expire(NOW_MS + 30_000, true), Expired::default());
     assert_eq!(registry.expire(NOW_MS + 30_001, true), Expired { removed: 1, ..Expired::default() });
     assert_eq!(healthy(&mut registry), None);
