@@ -86,6 +86,9 @@ class StateMachine:
                     return None
         except ValueError as error:
             return CommandRefused(str(error))
+        except Exception as error:
+            _logger.exception("entry %d of the log cannot be applied", index)
+            return CommandRefused(f"cannot be applied: {error}")
 
     def take_changed_configs(self) -> list[ConfigKey]:
         """Configurations whose content changed since the last call, in order of first change."""

@@ -282,6 +282,24 @@ async def test_a_long_poll_ends_with_its_time(autojump_clock: trio.testing.MockC
         await serving(node, use)
 
 
+async def test_while_it_starts_a_node_answers_for_its_health_alone() -> None:
+    async def use(stream: trio.abc.Stream) -> None:
+        assert await ask(stream, get("/nacos/v1/cs/configs?dataId=a&group=G")) == (200, b"1")
+        node._is_ready = False
+        node._hub.set_ready(False)
+        for path in ("/nacos/v1/cs/configs?dataId=a&group=G", "/nacos/v1/ns/instance/list?serviceName=orders"):
+            assert (await ask(stream, get(path)))[0] == 503, "what is not read yet is not known to be absent"
+        assert (await ask(stream, post("/nacos/v1/cs/configs", "dataId=a&group=G&content=2")))[0] == 503
+        assert (await ask(stream, get("/nacos/v1/console/health/readiness")))[0] == 500
+        assert (await ask(stream, get("/nacos/v3/admin/core/state/readiness")))[0] == 500
+        assert (await ask(stream, get("/nacos/v1/console/health/liveness")))[0] == 200
+
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_node(port=None) as node:
+            await node.config.publish("a", "1", group="G")
+            await serving(node, use)
+
+
 async def test_a_client_that_goes_away_ends_its_task() -> None:
     async def use(stream: trio.abc.Stream) -> None:
         await stream.send_all(b"GET /nacos/v1/cs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -94,6 +95,9 @@ class World:
         self.configs.changed.append(CONFIG)
         self.pushes.settle()
 
+    def acknowledge(self, request_id: int, succeeded: bool) -> None:
+        self.pushes.acknowledged(SimpleNamespace(connection=7, request_id=request_id, succeeded=succeeded))  # type: ignore[arg-type]
+
     @property
     def times(self) -> list[float]:
         return [round(when - self.began, 3) for when, _, _ in self.hub.sent]
@@ -113,7 +117,7 @@ async def test_changes_are_merged(autojump_clock: trio.testing.MockClock) -> Non
         for _ in range(5):
             world.service_changes()
             await trio.sleep(0.03)
-        world.pushes.acknowledged(7, 1, True)
+        world.acknowledge(1, True)
         await trio.sleep(1)
         assert world.times == [0.0, 0.1, 0.2]
 
@@ -131,7 +135,7 @@ async def test_a_service_is_pushed_again_until_it_is_acknowledged(autojump_clock
         world.service_changes()
         await trio.sleep(16)
         assert world.times == [0.0, 6.0, 12.0]
-        world.pushes.acknowledged(7, 3, True)
+        world.acknowledge(3, True)
         await trio.sleep(100)
         assert len(world.times) == 3
         assert world.hub.closed == []
@@ -159,7 +163,7 @@ async def test_a_config_change_is_told_until_the_connection_is_given_up(
 async def test_an_acknowledged_config_change_is_told_once(autojump_clock: trio.testing.MockClock) -> None:
     async with a_world() as world:
         world.config_changes()
-        world.pushes.acknowledged(7, 1, True)
+        world.acknowledge(1, True)
         await trio.sleep(100)
         assert world.times == [0.0]
 
@@ -168,7 +172,7 @@ async def test_a_refused_config_change_is_told_again_after_two_seconds(autojump_
     async with a_world() as world:
         world.config_changes()
         await trio.sleep(1)
-        world.pushes.acknowledged(7, 1, False)
+        world.acknowledge(1, False)
         await trio.sleep(2.5)
         assert world.times == [0.0, 3.0]
 

@@ -93,6 +93,9 @@ def test_persistent_instances_come_and_go(machine: StateMachine, hub: _core.Hub)
         RegisterPersistent("public", "G", "", instance(), 1),
         RegisterPersistent("public", "G", "orders", b'{"port": 1}', 1),
         DeregisterPersistent("public", "G", "orders", b"[]", 1),
+        RegisterPersistent("public", "G", "orders", instance(), -1),
+        PublishConfig(*KEY, b"x", "text", -1),
+        PublishConfig(*KEY, b"x", "text", 2**70),
     ],
 )
 def test_a_command_that_makes_no_sense_is_refused_and_the_next_one_follows(

@@ -49,10 +49,6 @@ class RightPasswords:
         """Whether it was found right lately."""
         return self._until.get(self._digest(login), 0.0) > now
 
-    def forget_all(self) -> None:
-        """The administrator's password has changed."""
-        self._until.clear()
-
     def _digest(self, login: Password) -> bytes:
         text = f"{len(login.user)}:{login.user}{login.password}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, text, hashlib.sha256)

@@ -11,12 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nacos_core._core import (
-        ConnectionGone,
         ConnectionReady,
         Event,
-        LongPoll,
-        PushAcknowledged,
-        UdpSubscribed,
     )
     from nacos_core.drivers.push import Pushes
     from nacos_core.server.context import Context
@@ -28,16 +24,15 @@ class Dispatcher:
     """An exception in a handler is that event's alone: it is logged, and the next event follows."""
 
     def __init__(self, *, context: "Context", pushes: "Pushes") -> None:
-        self._pushes = pushes
         self._handlers: dict[type, Callable[[Any], None]] = {
             _core.HttpRequest: partial(http_api.handle, context),
             _core.GrpcRequest: partial(grpc_api.handle, context),
             _core.PersistentInstance: partial(persistent.handle, context),
-            _core.LongPoll: self._hang,
-            _core.UdpSubscribed: self._udp_subscribed,
-            _core.ConnectionReady: self._ready,
-            _core.ConnectionGone: self._gone,
-            _core.PushAcknowledged: self._acknowledged,
+            _core.LongPoll: pushes.hang,
+            _core.UdpSubscribed: pushes.udp_subscribed,
+            _core.ConnectionReady: _note,
+            _core.ConnectionGone: lambda event: pushes.gone(event.connection),
+            _core.PushAcknowledged: pushes.acknowledged,
         }
 
     def dispatch(self, events: "Sequence[Event]") -> None:
@@ -48,17 +43,6 @@ class Dispatcher:
             except Exception:
                 _logger.exception("handling %s failed", type(event).__name__)
 
-    def _hang(self, event: "LongPoll") -> None:
-        self._pushes.hang(event)
 
-    def _udp_subscribed(self, event: "UdpSubscribed") -> None:
-        self._pushes.udp_subscribed(event)
-
-    def _ready(self, event: "ConnectionReady") -> None:
-        _logger.debug("connection %s of %s", event.connection_id, event.client_version)
-
-    def _gone(self, event: "ConnectionGone") -> None:
-        self._pushes.gone(event.connection)
-
-    def _acknowledged(self, event: "PushAcknowledged") -> None:
-        self._pushes.acknowledged(event.connection, event.request_id, event.succeeded)
+def _note(event: "ConnectionReady") -> None:
+    _logger.debug("connection %s of %s", event.connection_id, event.client_version)

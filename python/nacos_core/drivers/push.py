@@ -13,7 +13,7 @@ from nacos_core.push.schedule import PushSchedule
 from nacos_core.push.tracker import PushTracker
 
 if TYPE_CHECKING:
-    from nacos_core._core import Hub, LongPoll, UdpSubscribed
+    from nacos_core._core import Hub, LongPoll, PushAcknowledged, UdpSubscribed
     from nacos_core.clock import WallClock
     from nacos_core.drivers.udp import UdpPort
     from nacos_core.state_machine import StateMachine
@@ -77,11 +77,11 @@ class Pushes:
         self._naming.gone(connection)
         self._config.gone(connection)
 
-    def acknowledged(self, connection: int, request_id: int, succeeded: bool) -> None:
+    def acknowledged(self, event: "PushAcknowledged") -> None:
         """A client answered a push; answers to other pushes than ours are of no interest here."""
-        now = trio.current_time()
-        if not self._naming.acknowledged(connection, request_id, succeeded, now):
-            self._config.acknowledged(connection, request_id, succeeded, now)
+        answer = (event.connection, event.request_id, event.succeeded, trio.current_time())
+        if not self._naming.acknowledged(*answer):
+            self._config.acknowledged(*answer)
 
     def watch(self, kind: str, key: Key, token: object, watcher: Watcher) -> None:
         """Calls ``watcher`` at every change of a ``service`` or ``config``, until ``unwatch``."""

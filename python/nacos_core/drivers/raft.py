@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from nacos_core import commands, limits
-from nacos_core.errors import NacosCoreError, NotReady, OutcomeUnknown, Overloaded
+from nacos_core.errors import NacosCoreError, NotReady, OutcomeUnknown, Overloaded, StartError
 from nacos_core.raft.effects import AppendEntries, ApplyEntries, Effect, RefuseProposal, RoleChanged, SaveHardState
 from nacos_core.raft.events import Applied, HardStateSaved, LogSynced, Proposed, Started
 from nacos_core.raft.machine import Machine
@@ -87,13 +87,16 @@ class RaftDriver:
 
         Raises:
             LogError: the log or the snapshot is damaged.
-            ValueError: the snapshot is of a version that cannot be read.
+            StartError: the snapshot is of a version that cannot be read.
         """
         log = self._log
         snapshot = log.load_snapshot()
         if snapshot is not None:
             index, _, data = snapshot
-            self._state_machine.restore_snapshot(data, self._wall_clock())
+            try:
+                self._state_machine.restore_snapshot(data, self._wall_clock())
+            except ValueError as error:
+                raise StartError(f"the snapshot at entry {index} cannot be read: {error}") from None
             assert self._state_machine.last_applied == index, "a snapshot says which entry it ends with"
             self._snapshot_bytes = len(data)
         applied = self._state_machine.last_applied

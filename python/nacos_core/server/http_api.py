@@ -38,7 +38,7 @@ CORE_PATHS: Final = {
     "/nacos/v3/client/ns/instance": ("POST", "DELETE"),
     "/nacos/v3/client/ns/instance/list": ("GET",),
 }
-"""What the core answers, for the 405 of other methods and the 503 of a node that is not ready."""
+"""What the core answers, for the 405 of other methods."""
 
 ROUTES: Final = {
     ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
@@ -84,7 +84,12 @@ def handle(context: Context, request: "HttpRequest") -> None:
 
 def _route(context: Context, request: "HttpRequest") -> None:
     route = ROUTES.get((request.method, request.path))
-    if not request.authorized and (route is None or not route.is_open):
+    if route is not None and route.is_open:
+        route.handler(context, request)
+    elif not context.is_ready():
+        # What is not read back yet must not be answered for as if it were not there.
+        refuse(context, request, 503, "Server is starting, please try again later!")
+    elif not request.authorized:
         assert context.gate is not None, "without authentication the core authorizes everything"
         context.gate.admit(
             request,
@@ -102,8 +107,6 @@ def _refuse_unknown(context: Context, request: "HttpRequest") -> None:
     methods = _METHODS.get(request.path)
     if methods is None:
         refuse(context, request, 404, f"No endpoint {request.method} {request.path}.")
-    elif request.method in methods:
-        refuse(context, request, 503, "Server is starting, please try again later!")
     else:
         refuse(context, request, 405, f"Method '{request.method}' is not supported.", ("Allow", ", ".join(methods)))
 
