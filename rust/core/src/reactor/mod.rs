@@ -193,6 +193,9 @@ impl Reactor {
         match socket.read(&mut self.scratch) {
             Read::Some { bytes, is_drained } => {
                 hub.feed(id, &self.scratch[..bytes], now_ms);
+                if is_drained && hub.output(id).is_some_and(|output| output.is_empty()) {
+                    socket.acknowledge();
+                }
                 if !is_drained {
                     self.unfinished.push_back(id);
                 }

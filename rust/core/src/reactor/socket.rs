@@ -42,6 +42,15 @@ impl Socket {
         }
     }
 
+    /// Acknowledges at once what was read, when no answer is there for the acknowledgement to travel with. A client
+    /// that writes a request in two parts under Nagle's algorithm (RFC 896), as nacos-sdk for Rust and many HTTP
+    /// libraries do, sends the second part only then: this saves it 40 ms a request. Linux takes the wish back by
+    /// itself (tcp(7), TCP_QUICKACK); elsewhere the system alone decides.
+    pub fn acknowledge(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+    }
+
     /// Writes as much as the system takes; 0 if it takes nothing now.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         loop {
