@@ -102,9 +102,13 @@ pub const LOG_VOTE_BYTES_MAX: usize = 255;
 pub const LOG_CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// How much is read from a segment at once.
 pub const LOG_READ_BLOCK_BYTES: usize = 256 * 1024;
-/// Pieces that a log without a disk is kept in.
-pub const LOG_MEMORY_CHUNK_BYTES: usize = 1024 * 1024;
+/// Pieces that the log is kept and written in.
+pub const LOG_CHUNK_BYTES: usize = 256 * 1024;
+/// How much is encoded before its checksums are computed: far enough behind the last store, near enough for the cache.
+pub const LOG_CHECKSUM_LAG_BYTES: usize = 8 * 1024;
+/// Empty buffers for such pieces that one log keeps for use again.
+pub const LOG_SPARE_CHUNKS_COUNT_MAX: usize = 16;
 /// Zeros written ahead of small groups, so that their syncs change no metadata of the file.
 pub const LOG_ZERO_AHEAD_BYTES: usize = 256 * 1024;
 /// Groups above this gain nothing from zeros written ahead.
-pub const LOG_ZERO_AHEAD_GROUP_BYTES_MAX: usize = 64 * 1024;
+pub const LOG_ZERO_AHEAD_GROUP_BYTES_MAX: u64 = 64 * 1024;

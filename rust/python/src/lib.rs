@@ -1,5 +1,6 @@
 //! The Python bindings: frozen classes, batched calls, borrowed bytes, errors converted in one place.
 
+mod borrow;
 mod errors;
 mod events;
 mod hub;

@@ -4,12 +4,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::borrow::{entries_of, hold, payloads_of};
 use nacos_core::limits::LOG_SEGMENT_BYTES;
 use nacos_core::log::{self, Appending, Options, SharedLog, SnapshotId};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList};
 
 create_exception!(nacos_core._core, LogError, PyException, "The log refuses an operation, or the disk does.");
 create_exception!(nacos_core._core, LogCorrupt, LogError, "Bytes that had been synced are not what was written.");
@@ -203,9 +204,9 @@ impl Log {
 
     /// Appends entries of one term, as a leader does; answers the new last index.
     fn append(&self, term: u64, payloads: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let held = payloads_of(payloads)?;
-        let borrowed: Vec<&[u8]> = held.iter().map(|payload| payload.as_bytes()).collect();
-        self.attempt(|log| log.append(term, &borrowed))
+        let held = hold(payloads)?;
+        let payloads = payloads_of(&held)?;
+        self.attempt(|log| log.append(term, &payloads))
     }
 
     /// Appends what a leader sent, (term, payload) each, if the log agrees with the leader's at `prev_index`.
@@ -216,9 +217,9 @@ impl Log {
         prev_term: u64,
         entries: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let held = entries_of(entries)?;
-        let borrowed: Vec<(u64, &[u8])> = held.iter().map(|(term, payload)| (*term, payload.as_bytes())).collect();
-        match self.attempt(|log| log.try_append(prev_index, prev_term, &borrowed))? {
+        let held = hold(entries)?;
+        let entries = entries_of(&held)?;
+        match self.attempt(|log| log.try_append(prev_index, prev_term, &entries))? {
             Appending::Appended { last_index } => Ok(Appended { last_index }.into_pyobject(py)?.into_any()),
             Appending::Conflict { term, first_index, last_index } => {
                 let conflict = Conflict { term: Some(term), first_index: Some(first_index), last_index };
@@ -283,23 +284,4 @@ impl Log {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.log.close()).map_err(raised)
     }
-}
-
-fn payloads_of<'py>(payloads: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    if let Ok(list) = payloads.cast::<PyList>() {
-        return list.iter().map(|payload| Ok(payload.cast_into::<PyBytes>()?)).collect();
-    }
-    payloads.try_iter()?.map(|payload| Ok(payload?.cast_into::<PyBytes>()?)).collect()
-}
-
-fn entries_of<'py>(entries: &Bound<'py, PyAny>) -> PyResult<Vec<(u64, Bound<'py, PyBytes>)>> {
-    if let Ok(list) = entries.cast::<PyList>() {
-        return list.iter().map(|entry| entry_of(&entry)).collect();
-    }
-    entries.try_iter()?.map(|entry| entry_of(&entry?)).collect()
-}
-
-fn entry_of<'py>(entry: &Bound<'py, PyAny>) -> PyResult<(u64, Bound<'py, PyBytes>)> {
-    let (term, payload) = entry.cast::<PyTuple>()?.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>()?;
-    Ok((term.extract()?, payload.cast_into::<PyBytes>()?))
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::limits::{LOG_CHUNK_BYTES, LOG_SPARE_CHUNKS_COUNT_MAX};
+
 /// A contiguous piece of the record stream; records do not span chunks.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -17,10 +19,13 @@ impl Chunk {
 }
 
 /// A bounded queue of chunks, newest last. What falls out is read back from the segments.
+///
+/// Buffers are used again: a page that is touched for the first time costs more than all else that is done to it.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
+    spares: Vec<Vec<u8>>,
 }
 
 impl Cache {
@@ -34,6 +39,11 @@ impl Cache {
         let behind = self.chunks.partition_point(|chunk| chunk.position <= position);
         let chunk = self.chunks.get(behind.checked_sub(1)?)?;
         chunk.bytes.get((position - chunk.position) as usize..).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// An empty buffer for the next chunk.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.spares.pop().unwrap_or_else(|| Vec::with_capacity(LOG_CHUNK_BYTES))
     }
 
     /// Lets the oldest chunks go until the rest fits; the newest always stays.
@@ -51,8 +61,15 @@ impl Cache {
     }
 
     fn pop(&mut self) {
-        if let Some(chunk) = self.chunks.pop_front() {
-            self.bytes -= chunk.bytes.len();
+        let Some(chunk) = self.chunks.pop_front() else { return };
+        self.bytes -= chunk.bytes.len();
+        let whole = (LOG_CHUNK_BYTES..=2 * LOG_CHUNK_BYTES).contains(&chunk.bytes.capacity());
+        if whole && self.spares.len() < LOG_SPARE_CHUNKS_COUNT_MAX {
+            self.spares.extend(Arc::into_inner(chunk).map(|chunk| {
+                let mut bytes = chunk.bytes;
+                bytes.clear();
+                bytes
+            }));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::disk::DiskFile;
 use super::error::LogError;
-use super::record::{Defect, Kind, RECORD_HEADER_BYTES, decode, seed};
+use super::record::{Defect, Kind, Place, RECORD_HEADER_BYTES, Record, decode};
 use super::segment::{SEGMENT_HEADER_BYTES, segment_name};
 use super::state::Log;
 use crate::limits::LOG_READ_BLOCK_BYTES;
@@ -73,7 +73,7 @@ impl Log {
                 break;
             };
             // What this process wrote into its own memory needs no second check of its checksum on the disk.
-            let (record, _) = decode(bytes, seed(self.salt, position)).map_err(|_| damaged_memory(index))?;
+            let (record, _) = decode(bytes, Place { salt: self.salt, position }).map_err(|_| damaged_memory(index))?;
             if !slice.has_room(record.payload.len(), max_bytes) {
                 break;
             }
@@ -126,7 +126,7 @@ impl DiskReading {
             let index = self.first_index + at as u64;
             let offset = SEGMENT_HEADER_BYTES + position - self.segment_position;
             let damaged = |what: &str| LogError::Damaged { path: self.path.clone(), offset, what: what.to_owned() };
-            let (record, _) = match window.record(offset, seed(self.salt, *position))? {
+            let (record, _) = match window.record(offset, Place { salt: self.salt, position: *position })? {
                 Ok(found) => found,
                 Err(Defect::Invalid(what)) => return Err(damaged(what)),
                 Err(_) => return Err(damaged("the record is gone")),
@@ -160,16 +160,12 @@ impl Window {
     }
 
     /// The record at an offset, read on as far as it needs.
-    pub fn record(
-        &mut self,
-        offset: u64,
-        seed: u32,
-    ) -> Result<Result<(super::record::Record<'_>, usize), Defect>, LogError> {
+    pub fn record(&mut self, offset: u64, place: Place) -> Result<Result<(Record<'_>, usize), Defect>, LogError> {
         self.load(offset, RECORD_HEADER_BYTES)?;
-        if let Err(Defect::Short { needed }) = decode(self.at(offset), seed) {
+        if let Err(Defect::Short { needed }) = decode(self.at(offset), place) {
             self.load(offset, needed)?;
         }
-        Ok(decode(self.at(offset), seed))
+        Ok(decode(self.at(offset), place))
     }
 
     /// The bytes from one offset to another, or to the end of the file.

@@ -14,7 +14,8 @@ use super::error::LogError;
 use super::index::Index;
 use super::read::Window;
 use super::record::{
-    Defect, Kind, RECORD_ALIGN_BYTES, RECORD_HEADER_BYTES, Record, blank_sectors, decode, encode, mark_candidates, seed,
+    Defect, Kind, Place, RECORD_ALIGN_BYTES, RECORD_HEADER_BYTES, Record, blank_sectors, decode, encode,
+    fill_checksums, mark_candidates,
 };
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_sequence};
 use super::snapshot::newest_snapshot;
@@ -215,15 +216,16 @@ impl Replay {
     fn read_segment(&mut self, reader: &mut Reader) -> Result<Option<(u64, String)>, LogError> {
         loop {
             let offset = SEGMENT_HEADER_BYTES + self.position - reader.header.position;
-            let (record, size) = match reader.window.record(offset, seed(self.salt, self.position))? {
-                Ok(found) => found,
-                Err(Defect::Blank) => {
-                    let at_end = reader.is_blank_from(offset)?;
-                    return Ok((!at_end).then(|| (offset, "a blank where a record should be".into())));
-                }
-                Err(Defect::Short { .. }) => return Ok(Some((offset, "the file ends inside a record".into()))),
-                Err(Defect::Invalid(what)) => return Ok(Some((offset, what.into()))),
-            };
+            let (record, size) =
+                match reader.window.record(offset, Place { salt: self.salt, position: self.position })? {
+                    Ok(found) => found,
+                    Err(Defect::Blank) => {
+                        let at_end = reader.is_blank_from(offset)?;
+                        return Ok((!at_end).then(|| (offset, "a blank where a record should be".into())));
+                    }
+                    Err(Defect::Short { .. }) => return Ok(Some((offset, "the file ends inside a record".into()))),
+                    Err(Defect::Invalid(what)) => return Ok(Some((offset, what.into()))),
+                };
             if let Err(what) = apply(&mut self.index, &mut self.hard, &record, self.position) {
                 return Err(LogError::Damaged { path: reader.path.clone(), offset, what: what.to_owned() });
             }
@@ -252,7 +254,9 @@ impl Replay {
         let mut bytes = reader.window.range(start, segment.end)?.to_vec();
         if !self.ends_with_mark {
             let blanks = blank_sectors(&bytes, start);
-            encode(&mut bytes, seed(self.salt, self.position), Kind::Mark, self.proven, blanks, &[]);
+            let mark = bytes.len();
+            encode(&mut bytes, Kind::Mark, self.proven, blanks, &[]);
+            fill_checksums(&mut bytes[mark..], self.salt, self.position);
             segment.end += RECORD_HEADER_BYTES as u64;
             self.position += RECORD_HEADER_BYTES as u64;
         }
@@ -315,7 +319,7 @@ impl Reader {
         let bytes = self.window.range(start, end)?;
         let marks = mark_candidates(bytes).filter_map(|at| {
             let position = start_position + at as u64;
-            let (record, _) = decode(&bytes[at..], seed(salt, position)).ok()?;
+            let (record, _) = decode(&bytes[at..], Place { salt, position }).ok()?;
             let sound = record.kind == Kind::Mark && (first_position..=position).contains(&record.index);
             sound.then_some((start + at as u64, record.index, record.term))
         });

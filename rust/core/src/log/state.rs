@@ -14,9 +14,11 @@ use super::cache::{Cache, Chunk};
 use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::index::Index;
-use super::record::{Kind, blank_sectors, encode, seed};
+use super::record::{BlankSectors, Kind, encode, fill_checksums, record_bytes};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::limits::{LOG_CACHE_BYTES, LOG_ENTRY_BYTES_MAX, LOG_MEMORY_CHUNK_BYTES, LOG_VOTE_BYTES_MAX};
+use crate::limits::{
+    LOG_CACHE_BYTES, LOG_CHECKSUM_LAG_BYTES, LOG_CHUNK_BYTES, LOG_ENTRY_BYTES_MAX, LOG_VOTE_BYTES_MAX,
+};
 
 /// What a node must remember of elections: the current term, and whom it voted for in it ("" for nobody).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +64,8 @@ pub struct Synced {
 pub struct Work {
     /// Start this segment first.
     pub(super) segment: Option<SegmentHeader>,
-    pub(super) group: Option<Arc<Chunk>>,
+    /// The records of the group, its mark the last.
+    pub(super) group: Vec<Arc<Chunk>>,
     /// Segments that hold nothing that is needed, oldest first.
     pub(super) removals: Vec<u64>,
 }
@@ -109,10 +112,15 @@ pub struct Log {
     pub(super) salt: u64,
     pub(super) storage: Option<Storage>,
     pub(super) cache: Cache,
-    /// Records that no group has taken yet, and the position of the first.
+    /// Full chunks that no group has taken yet; they are in the cache already.
+    sealed: Vec<Arc<Chunk>>,
+    /// Records behind them, and the position of the first.
     pub(super) pending: Vec<u8>,
     pub(super) pending_position: u64,
-    /// The last entry and hard state as of `pending_position`, for the header of a segment that starts there.
+    /// How much of what is pending has its checksums.
+    checked: usize,
+    /// Where the next group starts, and the last entry and hard state as of there: for a segment that starts there.
+    group_position: u64,
     pub(super) written: (u64, u64, HardState),
     in_flight: Option<InFlight>,
     synced: Synced,
@@ -147,8 +155,11 @@ impl Log {
             salt,
             storage,
             cache: Cache::default(),
+            sealed: Vec::new(),
             pending: Vec::new(),
             pending_position: position,
+            checked: 0,
+            group_position: position,
             written,
             in_flight: None,
             synced,
@@ -299,7 +310,7 @@ impl Log {
         self.start_over_behind_snapshot();
         self.index.drop_front(index.max(self.index.base_index()));
         if self.storage.is_none() {
-            self.cache.drop_before(self.first_position());
+            self.cache.drop_before(self.index.position(self.first_index()).unwrap_or(self.end_position()));
         }
         Ok(())
     }
@@ -325,16 +336,17 @@ impl Log {
             return None;
         }
         let removals = self.take_removals();
-        if self.pending.is_empty() && removals.is_empty() {
+        let grown = self.end_position() > self.group_position;
+        if !grown && removals.is_empty() {
             return None;
         }
         self.in_flight = Some(InFlight { synced: Synced { index: self.last_index(), ticket: self.ticket } });
-        if self.pending.is_empty() {
-            return Some(Work { segment: None, group: None, removals });
+        if !grown {
+            return Some(Work { segment: None, group: Vec::new(), removals });
         }
         let segment = self.next_segment();
-        let group = self.seal();
-        Some(Work { segment, group: Some(group), removals })
+        let group = self.take_group();
+        Some(Work { segment, group, removals })
     }
 
     /// Says how the work went. After an error the log is failed for good: the pages of a failed sync may be marked clean
@@ -360,7 +372,7 @@ impl Log {
     pub fn has_work(&self) -> bool {
         let Some(storage) = &self.storage else { return false };
         let removable = storage.segments.get(1).is_some_and(|second| second.position <= self.first_position());
-        self.in_flight.is_none() && (removable || !self.pending.is_empty())
+        self.in_flight.is_none() && (removable || self.end_position() > self.group_position)
     }
 
     /// The ticket of the last operation.
@@ -434,19 +446,28 @@ impl Log {
 
     #[inline]
     fn push_record(&mut self, kind: Kind, index: u64, term: u64, payload: &[u8]) {
-        let seed = seed(self.salt, self.end_position());
-        encode(&mut self.pending, seed, kind, index, term, payload);
+        if self.pending.len() + record_bytes(payload.len()) > LOG_CHUNK_BYTES && !self.pending.is_empty() {
+            self.seal_chunk();
+        }
+        encode(&mut self.pending, kind, index, term, payload);
+        if self.pending.len() - self.checked >= LOG_CHECKSUM_LAG_BYTES {
+            self.fill_checksums();
+        }
     }
 
     /// Counts an operation; without a disk it is durable now.
     fn queued(&mut self) {
+        self.fill_checksums();
         self.ticket += 1;
         if self.storage.is_none() {
             self.synced = Synced { index: self.last_index(), ticket: self.ticket };
-            if self.pending.len() >= LOG_MEMORY_CHUNK_BYTES {
-                self.take_pending();
-            }
         }
+    }
+
+    fn fill_checksums(&mut self) {
+        let position = self.pending_position + self.checked as u64;
+        fill_checksums(&mut self.pending[self.checked..], self.salt, position);
+        self.checked = self.pending.len();
     }
 
     fn end_position(&self) -> u64 {
@@ -455,38 +476,57 @@ impl Log {
 
     /// The position of the first entry, or of the end where there is none.
     fn first_position(&self) -> u64 {
-        self.index.position(self.first_index()).unwrap_or(self.pending_position)
+        self.index.position(self.first_index()).unwrap_or(self.group_position)
     }
 
-    fn take_pending(&mut self) -> Arc<Chunk> {
-        let capacity = self.pending.len();
-        let bytes = std::mem::replace(&mut self.pending, Vec::with_capacity(capacity.min(LOG_MEMORY_CHUNK_BYTES)));
+    /// Moves what is pending into the cache, and, where there is a disk, into the group that gathers.
+    fn seal_chunk(&mut self) {
+        self.fill_checksums();
+        self.checked = 0;
+        let bytes = if self.pending.len() < LOG_CHUNK_BYTES / 2 {
+            // A small group is copied, so that the cache holds no large buffers with little in them.
+            let copy = self.pending.clone();
+            self.pending.clear();
+            copy
+        } else {
+            let buffer = self.cache.buffer();
+            std::mem::replace(&mut self.pending, buffer)
+        };
         let chunk = Arc::new(Chunk { position: self.pending_position, bytes });
         self.pending_position = chunk.end();
-        self.cache.push(Arc::clone(&chunk));
-        chunk
+        if self.storage.is_some() {
+            self.sealed.push(Arc::clone(&chunk));
+        }
+        self.cache.push(chunk);
     }
 
-    /// Ends the pending group with its mark and takes it.
-    fn seal(&mut self) -> Arc<Chunk> {
+    /// Ends the group that has gathered with its mark and takes it.
+    fn take_group(&mut self) -> Vec<Arc<Chunk>> {
         let segment_position =
             self.storage.as_ref().and_then(|storage| storage.segments.back()).map_or(0, |s| s.position);
-        let offset = SEGMENT_HEADER_BYTES + self.pending_position - segment_position;
-        let blanks = blank_sectors(&self.pending, offset);
-        self.push_record(Kind::Mark, self.pending_position, blanks, &[]);
+        let mut blanks = BlankSectors::new(SEGMENT_HEADER_BYTES + self.group_position - segment_position);
+        for chunk in &self.sealed {
+            blanks.add(&chunk.bytes);
+        }
+        blanks.add(&self.pending);
+        self.push_record(Kind::Mark, self.group_position, blanks.count(), &[]);
+        if !self.pending.is_empty() {
+            self.seal_chunk();
+        }
+        self.group_position = self.pending_position;
         self.written = (self.last_index(), self.last_term(), self.hard.clone());
-        self.take_pending()
+        std::mem::take(&mut self.sealed)
     }
 
     /// The header of a new segment, once the current one is full.
     fn next_segment(&mut self) -> Option<SegmentHeader> {
         let storage = self.storage.as_mut()?;
         let current = storage.segments.back()?;
-        if self.pending_position - current.position < storage.segment_bytes {
+        if self.group_position - current.position < storage.segment_bytes {
             return None;
         }
         let (last_index, last_term, hard) = self.written.clone();
-        let (sequence, position) = (current.sequence + 1, self.pending_position);
+        let (sequence, position) = (current.sequence + 1, self.group_position);
         storage.segments.push_back(Segment { sequence, position, file: None });
         Some(SegmentHeader { sequence, position, last_index, last_term, salt: self.salt, hard })
     }

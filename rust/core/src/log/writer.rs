@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cache::Chunk;
 use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
@@ -49,8 +50,8 @@ impl Writer {
             self.current.finish()?;
             self.current = create_segment(&self.disk, header)?;
         }
-        if let Some(group) = &work.group {
-            self.current.write_group(group.position, &group.bytes)?;
+        if !work.group.is_empty() {
+            self.current.write_group(&work.group)?;
         }
         for sequence in &work.removals {
             // One by one and oldest first, so that whatever a crash leaves is still without gaps.
@@ -61,16 +62,19 @@ impl Writer {
 }
 
 impl OpenSegment {
-    fn write_group(&mut self, position: u64, bytes: &[u8]) -> Result<(), LogError> {
-        let offset = SEGMENT_HEADER_BYTES + position - self.position;
-        assert_eq!(offset, self.end, "groups follow each other without gaps");
-        self.write(bytes, offset)?;
-        self.end += bytes.len() as u64;
+    fn write_group(&mut self, group: &[Arc<Chunk>]) -> Result<(), LogError> {
+        let start = self.end;
+        for chunk in group {
+            let offset = SEGMENT_HEADER_BYTES + chunk.position - self.position;
+            assert_eq!(offset, self.end, "groups follow each other without gaps");
+            self.write(&chunk.bytes, offset)?;
+            self.end += chunk.bytes.len() as u64;
+        }
         if self.end > self.allocated {
             self.allocated = self.end;
             // Overwriting zeros needs no change of the file's extents or length, which halves the time of a small sync
             // (measured on ext4). A large group gains nothing, so it pays nothing.
-            if bytes.len() <= LOG_ZERO_AHEAD_GROUP_BYTES_MAX {
+            if self.end - start <= LOG_ZERO_AHEAD_GROUP_BYTES_MAX {
                 self.write(&[0; LOG_ZERO_AHEAD_BYTES], self.end)?;
                 self.allocated += LOG_ZERO_AHEAD_BYTES as u64;
             }

@@ -1,0 +1,1 @@
+"""The same work in plain Python, written for the comparison and nothing else."""
