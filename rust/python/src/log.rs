@@ -136,7 +136,7 @@ impl Log {
     fn open(py: Python<'_>, directory: PathBuf, segment_bytes: Option<u64>, unsafe_no_sync: bool) -> PyResult<Self> {
         // Only to make the checksums of this log unlike those of any other, and unknown to clients.
         let salt = RandomState::new().build_hasher().finish();
-        let options = Options { segment_bytes: segment_bytes.unwrap_or(LOG_SEGMENT_BYTES), salt };
+        let options = Options { segment_bytes: segment_bytes.unwrap_or(LOG_SEGMENT_BYTES), salt, ..Options::default() };
         let log = py.detach(|| SharedLog::open(&directory, options, !unsafe_no_sync)).map_err(raised)?;
         Ok(Self { log })
     }

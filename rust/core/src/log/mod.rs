@@ -2,7 +2,7 @@
 //!
 //! - [`Log`] is the log without a thread; [`Writer`] does what it hands out. A simulation drives the two itself.
 //! - [`SharedLog`] adds the one writer thread and a descriptor to wait for (group commit).
-//! - [`Disk`] is what both stand on; [`RealDisk`] is a folder of the file system.
+//! - [`Disk`] is what both stand on: [`RealDisk`], or [`SimulatedDisk`], which loses, tears, flips and fails.
 
 mod cache;
 mod disk;
@@ -15,8 +15,11 @@ mod recover;
 mod segment;
 mod shared;
 mod signal;
+mod simulated_disk;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use disk::{Disk, DiskFile};
@@ -25,5 +28,7 @@ pub use read::{DiskReading, Reading, Slice};
 pub use real_disk::RealDisk;
 pub use recover::Options;
 pub use shared::SharedLog;
-pub use state::{Appending, HardState, Log, Snapshot, SnapshotId, Synced, Work};
+pub use simulated_disk::{Faults, SimulatedDisk};
+pub use snapshot::{Snapshot, SnapshotFailure, SnapshotSource, SnapshotWork};
+pub use state::{Appending, HardState, Log, SnapshotId, Synced, Work};
 pub use writer::Writer;

@@ -21,7 +21,7 @@ use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_
 use super::snapshot::newest_snapshot;
 use super::state::{HardState, Log, Segment, SnapshotId, Storage};
 use super::writer::{OpenSegment, Writer, create_segment, remove, sync_directory};
-use crate::limits::LOG_SEGMENT_BYTES;
+use crate::limits::{LOG_CACHE_BYTES, LOG_SEGMENT_BYTES, LOG_ZERO_AHEAD_BYTES};
 
 /// How a log is opened.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +31,20 @@ pub struct Options {
     /// A random number for the checksums of a log that is created now; an existing log has its own. It keeps a client
     /// from writing something into a payload that recovery would take for a record.
     pub salt: u64,
+    /// How much of the log stays in memory; a part of it more while it is being written.
+    pub cache_bytes: usize,
+    /// Zeros written ahead of small groups (see `LOG_ZERO_AHEAD_BYTES`).
+    pub zero_ahead_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: LOG_SEGMENT_BYTES, salt: 0 }
+        Self {
+            segment_bytes: LOG_SEGMENT_BYTES,
+            salt: 0,
+            cache_bytes: LOG_CACHE_BYTES,
+            zero_ahead_bytes: LOG_ZERO_AHEAD_BYTES,
+        }
     }
 }
 
@@ -84,8 +93,14 @@ impl Log {
                 headers.iter().map(|h| Segment { sequence: h.sequence, position: h.position, file: None }).collect()
             }
         };
-        let writer = Writer::new(Arc::clone(&disk), current);
-        let storage = Storage { disk, segments, segment_bytes: options.segment_bytes, _lock: lock };
+        let writer = Writer::new(Arc::clone(&disk), current, options.zero_ahead_bytes);
+        let storage = Storage {
+            disk,
+            segments,
+            segment_bytes: options.segment_bytes,
+            cache_bytes: options.cache_bytes,
+            _lock: lock,
+        };
         let mut log = Log::start(replay.index, replay.hard, snapshot, replay.salt, replay.position, Some(storage));
         log.report = replay.report;
         log.start_over_behind_snapshot();
@@ -112,9 +127,9 @@ fn read_headers(disk: &dyn Disk, sequences: &[u64]) -> Result<Vec<SegmentHeader>
         let header = SegmentHeader::decode(window.range(0, SEGMENT_HEADER_BYTES)?).map_err(damaged)?;
         let Some(header) = header else {
             let is_last = at + 1 == sequences.len();
-            let never_begun = is_last && is_blank(&mut window)? && (at > 0 || *sequence == 1);
+            let never_begun = is_last && has_nothing(&mut window)? && (at > 0 || *sequence == 1);
             if !never_begun {
-                return Err(damaged("the segment header is blank"));
+                return Err(damaged("the segment header is gone"));
             }
             remove(disk, &name)?;
             break;
@@ -127,9 +142,10 @@ fn read_headers(disk: &dyn Disk, sequences: &[u64]) -> Result<Vec<SegmentHeader>
     Ok(headers)
 }
 
-fn is_blank(window: &mut Window) -> Result<bool, LogError> {
+/// Whether a segment has no record: the header is synced before the first is written.
+fn has_nothing(window: &mut Window) -> Result<bool, LogError> {
     let end = window.length;
-    Ok(window.range(0, end)?.iter().all(|byte| *byte == 0))
+    Ok(window.range(SEGMENT_HEADER_BYTES.min(end), end)?.iter().all(|byte| *byte == 0))
 }
 
 fn create_log(disk: &Arc<dyn Disk>, snapshot: SnapshotId, options: Options) -> Result<(Replay, OpenSegment), LogError> {

@@ -53,12 +53,12 @@ impl SegmentHeader {
         out
     }
 
-    /// Reads the first sector. `Ok(None)`: it is blank or not there, so the segment was never begun.
+    /// Reads the first sector. `Ok(None)`: it is blank or not whole, so the segment was never begun.
     pub fn decode(sector: &[u8]) -> Result<Option<Self>, &'static str> {
-        if sector.iter().all(|byte| *byte == 0) {
+        if sector.len() < SECTOR_BYTES || sector.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        if sector.len() < SECTOR_BYTES || &sector[..8] != MAGIC {
+        if &sector[..8] != MAGIC {
             return Err("this is not the header of a log segment");
         }
         if u64::from(crc32fast::hash(&sector[16..])) != word64(sector, 8) {

@@ -8,13 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::disk::Disk;
 use super::error::LogError;
 use super::read::{Reading, Slice};
 use super::real_disk::RealDisk;
 use super::recover::Options;
 use super::signal::Signal;
-use super::snapshot::{read_snapshot, remove_others, write_snapshot};
-use super::state::{Log, Snapshot, SnapshotId, Synced};
+use super::snapshot::Snapshot;
+use super::state::{Log, SnapshotId, Synced};
 use super::writer::Writer;
 
 /// A log that many threads may use. Nothing here blocks on the disk except `sync`, `close`, the snapshots, and the
@@ -54,12 +55,17 @@ impl SharedLog {
     pub fn open(directory: &Path, options: Options, syncs: bool) -> Result<Self, LogError> {
         let disk = RealDisk::new(directory, syncs);
         let disk = disk.map_err(|error| LogError::io("create", directory.display().to_string(), error))?;
-        let (log, writer) = Log::open(Arc::new(disk), options)?;
+        Self::start(Arc::new(disk), options)
+    }
+
+    /// Opens or creates the log of any disk and starts its writer.
+    pub fn start(disk: Arc<dyn Disk>, options: Options) -> Result<Self, LogError> {
+        let path = disk.path("");
+        let (log, writer) = Log::open(disk, options)?;
         let opened = Self::new(log);
         let shared = Arc::clone(&opened.shared);
         let spawned = thread::Builder::new().name("log-writer".into()).spawn(move || shared.write_until_closed(writer));
-        let handle =
-            spawned.map_err(|error| LogError::io("start the writer of", directory.display().to_string(), error))?;
+        let handle = spawned.map_err(|error| LogError::io("start the writer of", path, error))?;
         *opened.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(handle);
         Ok(opened)
     }
@@ -134,43 +140,19 @@ impl SharedLog {
     /// Makes a snapshot durable. It replaces the previous one; entries that it covers may be compacted from then on.
     pub fn save_snapshot(&self, snapshot: SnapshotId, data: &[u8]) -> Result<(), LogError> {
         let _one = self.snapshots.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let disk = self.with(|log| {
-            log.check()?;
-            log.check_snapshot(snapshot)?;
-            if log.disk().is_none() {
-                log.memory_snapshot = Some(Arc::new(data.to_vec()));
-            }
-            Ok::<_, LogError>(log.disk())
-        })??;
-        if let Some(disk) = disk {
-            if let Err((error, certain)) = write_snapshot(disk.as_ref(), snapshot, data) {
-                if !certain {
-                    self.with(|log| log.fail(error.to_string()))?;
-                    self.shared.raise();
-                }
-                return Err(error);
-            }
-            self.with(|log| log.note_snapshot(snapshot))?;
-            let names = disk.list().map_err(|error| LogError::io("list", disk.path(""), error))?;
-            return remove_others(disk.as_ref(), &names, snapshot);
+        let work = self.with(|log| log.begin_snapshot(snapshot))??;
+        let result = work.perform(data);
+        let result = self.with(|log| log.complete_snapshot(&work, data, result))?;
+        if result.is_err() {
+            self.shared.raise();
         }
-        self.with(|log| log.note_snapshot(snapshot))
+        result
     }
 
     /// The last snapshot, every byte of it checked.
     pub fn load_snapshot(&self) -> Result<Option<Snapshot>, LogError> {
         let _one = self.snapshots.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let (snapshot, disk, data) = self.with(|log| (log.snapshot(), log.disk(), log.memory_snapshot.clone()))?;
-        if snapshot.index == 0 {
-            return Ok(None);
-        }
-        match disk {
-            None => Ok(data.map(|data| Snapshot { id: snapshot, data })),
-            Some(disk) => {
-                let data = Arc::new(read_snapshot(disk.as_ref(), snapshot)?);
-                Ok(Some(Snapshot { id: snapshot, data }))
-            }
-        }
+        self.with(|log| log.snapshot_source())?.load()
     }
 
     /// Syncs what is left, ends the thread and gives the folder free. Later calls raise `Closed`; closing twice is fine.

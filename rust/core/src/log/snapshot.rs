@@ -1,5 +1,7 @@
 //! Snapshot files: written beside, synced, renamed, and the folder synced; so there is always a whole one.
 
+use std::sync::Arc;
+
 use super::disk::Disk;
 use super::error::LogError;
 use super::record::word64;
@@ -12,28 +14,82 @@ const HEADER_BYTES: usize = 56;
 const TEMPORARY_SUFFIX: &str = ".unfinished";
 
 /// The file name of a snapshot.
-pub(super) fn snapshot_name(snapshot: SnapshotId) -> String {
+fn snapshot_name(snapshot: SnapshotId) -> String {
     format!("snapshot-{:020}-{:020}.data", snapshot.index, snapshot.term)
 }
 
 /// The snapshot that a file name speaks of.
-pub(super) fn parse_snapshot_name(name: &str) -> Option<SnapshotId> {
+fn parse_snapshot_name(name: &str) -> Option<SnapshotId> {
     let (index, term) = name.strip_prefix("snapshot-")?.strip_suffix(".data")?.split_once('-')?;
     Some(SnapshotId { index: index.parse().ok()?, term: term.parse().ok()? })
 }
 
-/// Writes a snapshot; when it returns, the snapshot is durable under its name. After an error of the write itself the
-/// previous snapshot still stands; the second value of the error says whether that is certain.
-pub(super) fn write_snapshot(disk: &dyn Disk, snapshot: SnapshotId, data: &[u8]) -> Result<(), (LogError, bool)> {
-    let name = snapshot_name(snapshot);
-    let beside = format!("{name}{TEMPORARY_SUFFIX}");
-    if let Err(error) = write_beside(disk, &beside, snapshot, data) {
-        // The half-written file is worthless; whether it can be removed changes nothing.
-        let _ = disk.remove(&beside);
-        return Err((error, true));
+/// A snapshot that is to be written. It needs the log only before and after.
+#[derive(Debug)]
+pub struct SnapshotWork {
+    pub(super) id: SnapshotId,
+    /// None where the log is in memory.
+    pub(super) disk: Option<Arc<dyn Disk>>,
+}
+
+/// A snapshot that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub id: SnapshotId,
+    pub data: Arc<Vec<u8>>,
+}
+
+/// Where the last snapshot is.
+#[derive(Debug)]
+pub struct SnapshotSource {
+    pub(super) id: SnapshotId,
+    pub(super) disk: Option<Arc<dyn Disk>>,
+    /// The data itself, where the log is in memory.
+    pub(super) data: Option<Arc<Vec<u8>>>,
+}
+
+impl SnapshotSource {
+    /// The last snapshot, every byte of it checked; None when there is none.
+    pub fn load(self) -> Result<Option<Snapshot>, LogError> {
+        let Self { id, disk, data } = self;
+        let data = match disk {
+            None => data,
+            Some(_) if id.index == 0 => None,
+            Some(disk) => Some(Arc::new(read_snapshot(disk.as_ref(), id)?)),
+        };
+        Ok(data.map(|data| Snapshot { id, data }))
     }
-    let renamed = disk.rename(&beside, &name).map_err(|error| LogError::io("rename", disk.path(&beside), error));
-    renamed.and_then(|()| sync_directory(disk)).map_err(|error| (error, false))
+}
+
+/// Why a snapshot was not saved.
+#[derive(Debug)]
+pub struct SnapshotFailure {
+    pub error: LogError,
+    /// The previous snapshot stands, for certain. Otherwise nobody knows which of the two a restart would find.
+    pub harmless: bool,
+}
+
+impl SnapshotWork {
+    /// Writes the snapshot; when it returns, the snapshot is durable under its name and the previous one is gone.
+    /// It blocks, so it runs in a worker thread.
+    pub fn perform(&self, data: &[u8]) -> Result<(), SnapshotFailure> {
+        let Some(disk) = self.disk.as_deref() else { return Ok(()) };
+        let name = snapshot_name(self.id);
+        let beside = format!("{name}{TEMPORARY_SUFFIX}");
+        if let Err(error) = write_beside(disk, &beside, self.id, data) {
+            // The half-written file is worthless; whether it can be removed changes nothing.
+            let _ = disk.remove(&beside);
+            return Err(SnapshotFailure { error, harmless: true });
+        }
+        self.replace(disk, &beside, &name).map_err(|error| SnapshotFailure { error, harmless: false })
+    }
+
+    fn replace(&self, disk: &dyn Disk, beside: &str, name: &str) -> Result<(), LogError> {
+        disk.rename(beside, name).map_err(|error| LogError::io("rename", disk.path(beside), error))?;
+        sync_directory(disk)?;
+        let names = disk.list().map_err(|error| LogError::io("list", disk.path(""), error))?;
+        remove_others(disk, &names, self.id)
+    }
 }
 
 fn write_beside(disk: &dyn Disk, name: &str, snapshot: SnapshotId, data: &[u8]) -> Result<(), LogError> {
@@ -50,7 +106,7 @@ fn write_beside(disk: &dyn Disk, name: &str, snapshot: SnapshotId, data: &[u8]) 
 }
 
 /// Reads a snapshot back and checks every byte of it.
-pub(super) fn read_snapshot(disk: &dyn Disk, snapshot: SnapshotId) -> Result<Vec<u8>, LogError> {
+fn read_snapshot(disk: &dyn Disk, snapshot: SnapshotId) -> Result<Vec<u8>, LogError> {
     let name = snapshot_name(snapshot);
     let path = disk.path(&name);
     let damaged = |offset: usize, what: &str| LogError::Damaged {
@@ -85,7 +141,7 @@ pub(super) fn newest_snapshot(disk: &dyn Disk, names: &[String]) -> Result<Snaps
 }
 
 /// Removes every snapshot but one, and unfinished ones.
-pub(super) fn remove_others(disk: &dyn Disk, names: &[String], kept: SnapshotId) -> Result<(), LogError> {
+fn remove_others(disk: &dyn Disk, names: &[String], kept: SnapshotId) -> Result<(), LogError> {
     for name in names {
         let other = parse_snapshot_name(name).is_some_and(|snapshot| snapshot != kept);
         if other || (name.starts_with("snapshot-") && name.ends_with(TEMPORARY_SUFFIX)) {

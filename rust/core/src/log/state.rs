@@ -16,9 +16,8 @@ use super::error::LogError;
 use super::index::Index;
 use super::record::{BlankSectors, Kind, encode, fill_checksums, record_bytes};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::limits::{
-    LOG_CACHE_BYTES, LOG_CHECKSUM_LAG_BYTES, LOG_CHUNK_BYTES, LOG_ENTRY_BYTES_MAX, LOG_VOTE_BYTES_MAX,
-};
+use super::snapshot::{SnapshotFailure, SnapshotSource, SnapshotWork};
+use crate::limits::{LOG_CHECKSUM_LAG_BYTES, LOG_CHUNK_BYTES, LOG_ENTRY_BYTES_MAX, LOG_VOTE_BYTES_MAX};
 
 /// What a node must remember of elections: the current term, and whom it voted for in it ("" for nobody).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,13 +31,6 @@ pub struct HardState {
 pub struct SnapshotId {
     pub index: u64,
     pub term: u64,
-}
-
-/// A snapshot that was read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    pub id: SnapshotId,
-    pub data: Arc<Vec<u8>>,
 }
 
 /// The answer to `try_append`.
@@ -84,6 +76,7 @@ pub(super) struct Storage {
     pub disk: Arc<dyn Disk>,
     pub segments: VecDeque<Segment>,
     pub segment_bytes: u64,
+    pub cache_bytes: usize,
     /// Held as long as the log lives.
     pub _lock: Box<dyn Any + Send + Sync>,
 }
@@ -260,9 +253,13 @@ impl Log {
         let kept = self.matching(prev_index, entries);
         if kept < entries.len() {
             let cut_index = prev_index + kept as u64;
+            let before = self.index.term_at(cut_index).unwrap_or(prev_term);
+            if entries[kept].0 < before {
+                return Err(LogError::TermWentBack { term: entries[kept].0, after: before });
+            }
             if cut_index < self.last_index() {
                 self.check_uncommitted(cut_index + 1)?;
-                self.push_cut(cut_index, self.index.term_at(cut_index).unwrap_or(prev_term));
+                self.push_cut(cut_index, before);
             }
             for (term, payload) in &entries[kept..] {
                 self.push_entry(*term, payload);
@@ -315,10 +312,37 @@ impl Log {
         Ok(())
     }
 
-    /// Notes that a snapshot is durable.
-    pub(super) fn note_snapshot(&mut self, snapshot: SnapshotId) {
-        self.snapshot = snapshot;
-        self.committed = self.committed.max(snapshot.index);
+    /// A snapshot that covers the entries up to `id.index`, for `SnapshotWork::perform`. Snapshots never go back.
+    pub fn begin_snapshot(&self, id: SnapshotId) -> Result<SnapshotWork, LogError> {
+        self.check()?;
+        if id.index < self.snapshot.index.max(1) {
+            return Err(LogError::SnapshotWentBack { index: id.index, snapshot: self.snapshot.index });
+        }
+        Ok(SnapshotWork { id, disk: self.disk() })
+    }
+
+    /// Says how the work went. Where it is not certain which snapshot stands, the log is failed for good.
+    pub fn complete_snapshot(
+        &mut self,
+        work: &SnapshotWork,
+        data: &[u8],
+        result: Result<(), SnapshotFailure>,
+    ) -> Result<(), LogError> {
+        if let Err(failure) = result {
+            if !failure.harmless {
+                self.fail(failure.error.to_string());
+            }
+            return Err(failure.error);
+        }
+        self.memory_snapshot = self.storage.is_none().then(|| Arc::new(data.to_vec()));
+        self.snapshot = work.id;
+        self.committed = self.committed.max(work.id.index);
+        Ok(())
+    }
+
+    /// Where to load the last snapshot from; the log is not needed meanwhile.
+    pub fn snapshot_source(&self) -> SnapshotSource {
+        SnapshotSource { id: self.snapshot, disk: self.disk(), data: self.memory_snapshot.clone() }
     }
 
     /// Drops a log that the snapshot does not fit: a leader sent it because the two had nothing in common any more.
@@ -357,7 +381,9 @@ impl Log {
             Ok(()) => {
                 self.synced.index = self.synced.index.max(in_flight.synced.index);
                 self.synced.ticket = in_flight.synced.ticket;
-                self.cache.shrink_to_bytes(LOG_CACHE_BYTES);
+                if let Some(storage) = &self.storage {
+                    self.cache.shrink_to_bytes(storage.cache_bytes);
+                }
             }
             Err(error) => self.fail(error.to_string()),
         }
@@ -383,14 +409,6 @@ impl Log {
     /// The disk that holds the log, if one does.
     pub(super) fn disk(&self) -> Option<Arc<dyn Disk>> {
         self.storage.as_ref().map(|storage| Arc::clone(&storage.disk))
-    }
-
-    /// A snapshot never goes back.
-    pub(super) fn check_snapshot(&self, snapshot: SnapshotId) -> Result<(), LogError> {
-        if snapshot.index < self.snapshot.index.max(1) {
-            return Err(LogError::SnapshotWentBack { index: snapshot.index, snapshot: self.snapshot.index });
-        }
-        Ok(())
     }
 
     fn check_terms(&self, after: u64, entries: impl Iterator<Item = (u64, usize)>) -> Result<(), LogError> {

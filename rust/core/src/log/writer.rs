@@ -7,13 +7,14 @@ use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::state::Work;
-use crate::limits::{LOG_ZERO_AHEAD_BYTES, LOG_ZERO_AHEAD_GROUP_BYTES_MAX};
+use crate::limits::LOG_ZERO_AHEAD_GROUP_BYTES_MAX;
 
 /// Carries out the work that `Log::begin_sync` hands out. It blocks, so it runs in a thread of its own.
 #[derive(Debug)]
 pub struct Writer {
     disk: Arc<dyn Disk>,
     current: OpenSegment,
+    zero_ahead_bytes: usize,
     /// Set by the first failure: nothing is ever written after it.
     failed: bool,
 }
@@ -31,8 +32,8 @@ pub(super) struct OpenSegment {
 }
 
 impl Writer {
-    pub(super) fn new(disk: Arc<dyn Disk>, current: OpenSegment) -> Self {
-        Self { disk, current, failed: false }
+    pub(super) fn new(disk: Arc<dyn Disk>, current: OpenSegment, zero_ahead_bytes: usize) -> Self {
+        Self { disk, current, zero_ahead_bytes, failed: false }
     }
 
     /// Writes and syncs one group. When it returns, everything in it is durable; after an error nothing may be assumed.
@@ -51,7 +52,7 @@ impl Writer {
             self.current = create_segment(&self.disk, header)?;
         }
         if !work.group.is_empty() {
-            self.current.write_group(&work.group)?;
+            self.current.write_group(&work.group, self.zero_ahead_bytes)?;
         }
         for sequence in &work.removals {
             // One by one and oldest first, so that whatever a crash leaves is still without gaps.
@@ -62,7 +63,7 @@ impl Writer {
 }
 
 impl OpenSegment {
-    fn write_group(&mut self, group: &[Arc<Chunk>]) -> Result<(), LogError> {
+    fn write_group(&mut self, group: &[Arc<Chunk>], zero_ahead_bytes: usize) -> Result<(), LogError> {
         let start = self.end;
         for chunk in group {
             let offset = SEGMENT_HEADER_BYTES + chunk.position - self.position;
@@ -75,8 +76,8 @@ impl OpenSegment {
             // Overwriting zeros needs no change of the file's extents or length, which halves the time of a small sync
             // (measured on ext4). A large group gains nothing, so it pays nothing.
             if self.end - start <= LOG_ZERO_AHEAD_GROUP_BYTES_MAX {
-                self.write(&[0; LOG_ZERO_AHEAD_BYTES], self.end)?;
-                self.allocated += LOG_ZERO_AHEAD_BYTES as u64;
+                self.write(&vec![0; zero_ahead_bytes], self.end)?;
+                self.allocated += zero_ahead_bytes as u64;
             }
         }
         self.sync()

@@ -1,0 +1,9 @@
+//! The log against a dumb model of it, on a disk that does its worst.
+
+mod crash;
+mod model;
+mod operations;
+mod record;
+mod recovery;
+mod steps;
+mod threads;

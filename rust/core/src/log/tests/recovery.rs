@@ -1,0 +1,125 @@
+//! Torn or damaged: the cases that recovery must tell apart, one by one.
+
+use std::sync::Arc;
+
+use super::model::read_state;
+use crate::log::record::SECTOR_BYTES;
+use crate::log::{Disk, DiskFile, Log, LogError, Options, SimulatedDisk};
+
+const SEGMENT: &str = "segment-00000000000000000001.log";
+
+fn options() -> Options {
+    Options { zero_ahead_bytes: 0, ..Options::default() }
+}
+
+/// A log of two groups that were synced: "first" entries, then "second" ones of two sectors and more.
+fn written() -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
+    let disk = SimulatedDisk::new(0);
+    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("new");
+    for payload in [vec![b'1'; 300], vec![b'2'; 1400]] {
+        log.append(1, &[&payload, &payload]).expect("appended");
+        let work = log.begin_sync().expect("there is work");
+        log.complete_sync(writer.perform(&work));
+    }
+    let file = disk.open(SEGMENT, false).expect("there");
+    let mut bytes = vec![0; file.length().expect("known") as usize];
+    file.read_at(&mut bytes, 0).expect("readable");
+    (disk, file, bytes)
+}
+
+fn open(disk: &SimulatedDisk) -> Result<Log, LogError> {
+    Log::open(Arc::new(disk.clone()), options()).map(|(log, _)| log)
+}
+
+fn damaged_offset(disk: &SimulatedDisk) -> u64 {
+    match open(disk) {
+        Err(LogError::Damaged { path, offset, .. }) if path.ends_with(SEGMENT) => offset,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn an_undamaged_log_opens_without_a_report() {
+    let (disk, ..) = written();
+    let log = open(&disk).expect("sound");
+    assert_eq!((log.last_index(), log.recovery_report()), (4, None));
+}
+
+#[test]
+fn a_missing_sector_of_the_last_group_is_torn() {
+    let (disk, file, bytes) = written();
+    let second = bytes.iter().position(|byte| *byte == b'2').expect("there");
+    let sector = second.next_multiple_of(SECTOR_BYTES) as u64;
+    file.write_at(&[0; SECTOR_BYTES], sector).expect("written");
+    let mut log = open(&disk).expect("a torn write is cut");
+    assert_eq!(log.last_index(), 2);
+    assert!(log.recovery_report().expect("reported").contains(SEGMENT));
+    assert_eq!(read_state(&mut log).entries.len(), 2);
+    drop(log);
+    assert_eq!(open(&disk).expect("repaired").recovery_report(), None);
+}
+
+#[test]
+fn a_flipped_bit_of_the_last_group_is_damage() {
+    let (disk, _, bytes) = written();
+    let second = bytes.iter().position(|byte| *byte == b'2').expect("there");
+    disk.flip_bit(SEGMENT, second + 700, 3);
+    assert_eq!(damaged_offset(&disk), second as u64 - 24);
+}
+
+#[test]
+fn a_blank_sector_of_an_earlier_group_is_damage() {
+    let (disk, file, bytes) = written();
+    let first = bytes.iter().position(|byte| *byte == b'1').expect("there");
+    file.write_at(&[0; 300], first as u64).expect("written");
+    assert_eq!(damaged_offset(&disk), first as u64 - 24);
+}
+
+#[test]
+fn a_flipped_bit_of_a_group_with_sectors_that_were_always_blank_is_damage() {
+    let (disk, ..) = written();
+    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("sound");
+    log.append(1, &[&[0; 2000], b"and some text"]).expect("appended");
+    let work = log.begin_sync().expect("there is work");
+    log.complete_sync(writer.perform(&work));
+    drop((log, writer));
+    let (_, length) = disk.files()[0].clone();
+    disk.flip_bit(SEGMENT, length - 24 - 10, 0);
+    damaged_offset(&disk);
+}
+
+#[test]
+fn whatever_stands_behind_the_last_mark_is_cut() {
+    for garbage in [&b"not a record at all"[..], &[1; 3000], &[0, 0, 0, 0, 0, 0, 0, 0, 1]] {
+        let (disk, file, bytes) = written();
+        file.write_at(garbage, bytes.len() as u64).expect("written");
+        let log = open(&disk).expect("a torn tail is cut");
+        assert_eq!(log.last_index(), 4);
+        assert!(log.recovery_report().expect("reported").contains(&format!("offset {}", bytes.len())));
+        drop(log);
+        assert_eq!(disk.files()[0], (SEGMENT.to_owned(), bytes.len()));
+    }
+}
+
+#[test]
+fn zeros_behind_the_last_mark_are_nothing() {
+    let (disk, file, bytes) = written();
+    file.write_at(&[0; 3000], bytes.len() as u64).expect("written");
+    assert_eq!(open(&disk).expect("sound").recovery_report(), None);
+}
+
+#[test]
+fn a_header_that_is_blank_or_gone_is_damage_once_there_are_records() {
+    let (disk, file, _) = written();
+    file.write_at(&[0; SECTOR_BYTES], 0).expect("written");
+    assert_eq!(damaged_offset(&disk), 0);
+}
+
+#[test]
+fn two_logs_never_share_a_disk() {
+    let (disk, ..) = written();
+    let log = open(&disk).expect("free");
+    assert!(matches!(open(&disk), Err(LogError::Locked { .. })));
+    drop(log);
+    open(&disk).expect("free again");
+}
