@@ -1,7 +1,7 @@
 """A replicated log in plain Python, as fast as plain Python does it: the yardstick of the log's benchmarks.
 
-A record is a struct header (length, checksum, index, term) and its payload; a batch is one join and one unbuffered write;
-terms and offsets are lists.
+A record is a struct header (length, checksum, index, term) and its payload; a batch is one join and one unbuffered
+write; terms and offsets are lists.
 """
 
 import struct

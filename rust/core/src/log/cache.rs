@@ -46,9 +46,14 @@ impl Cache {
         self.spares.pop().unwrap_or_else(|| Vec::with_capacity(LOG_CHUNK_BYTES))
     }
 
-    /// Lets the oldest chunks go until the rest fits; the newest always stays.
-    pub fn shrink_to_bytes(&mut self, limit: usize) {
-        while self.bytes > limit && self.chunks.len() > 1 {
+    /// The position from which on everything is here.
+    pub fn start(&self) -> Option<u64> {
+        self.chunks.front().map(|chunk| chunk.position)
+    }
+
+    /// Lets the oldest chunks go until the rest fits, but only such as end at or before `written`.
+    pub fn shrink_to_bytes(&mut self, limit: usize, written: u64) {
+        while self.bytes > limit && self.chunks.front().is_some_and(|chunk| chunk.end() <= written) {
             self.pop();
         }
     }

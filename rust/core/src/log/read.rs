@@ -93,7 +93,8 @@ impl Log {
         let storage = self.storage.as_mut().ok_or_else(|| damaged_memory(first))?;
         let position = self.index.position(first).unwrap_or(u64::MAX);
         let behind = storage.segments.partition_point(|segment| segment.position <= position);
-        let end = storage.segments.get(behind).map_or(u64::MAX, |segment| segment.position);
+        let in_memory = self.cache.start().unwrap_or(self.pending_position);
+        let end = storage.segments.get(behind).map_or(in_memory, |segment| segment.position.min(in_memory));
         let segment = behind.checked_sub(1).and_then(|at| storage.segments.get_mut(at));
         let segment = segment.ok_or_else(|| damaged_memory(first))?;
         let name = segment_name(segment.sequence);

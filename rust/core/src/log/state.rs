@@ -91,6 +91,8 @@ impl fmt::Debug for Storage {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     synced: Synced,
+    /// The position behind the group.
+    end: u64,
 }
 
 /// The replicated log of one node.
@@ -364,12 +366,9 @@ impl Log {
         if !grown && removals.is_empty() {
             return None;
         }
-        self.in_flight = Some(InFlight { synced: Synced { index: self.last_index(), ticket: self.ticket } });
-        if !grown {
-            return Some(Work { segment: None, group: Vec::new(), removals });
-        }
-        let segment = self.next_segment();
-        let group = self.take_group();
+        let synced = Synced { index: self.last_index(), ticket: self.ticket };
+        let (segment, group) = if grown { (self.next_segment(), self.take_group()) } else { (None, Vec::new()) };
+        self.in_flight = Some(InFlight { synced, end: self.group_position });
         Some(Work { segment, group, removals })
     }
 
@@ -382,7 +381,7 @@ impl Log {
                 self.synced.index = self.synced.index.max(in_flight.synced.index);
                 self.synced.ticket = in_flight.synced.ticket;
                 if let Some(storage) = &self.storage {
-                    self.cache.shrink_to_bytes(storage.cache_bytes);
+                    self.cache.shrink_to_bytes(storage.cache_bytes, in_flight.end);
                 }
             }
             Err(error) => self.fail(error.to_string()),

@@ -86,9 +86,9 @@ impl OpenSegment {
     /// Gives back what was allocated ahead, before the next segment is begun.
     fn finish(&mut self) -> Result<(), LogError> {
         if self.allocated > self.end {
+            // It need not be durable: zeros behind the last record are nothing.
             self.file.set_length(self.end).map_err(|error| LogError::io("shorten", self.path.clone(), error))?;
             self.allocated = self.end;
-            self.sync()?;
         }
         Ok(())
     }

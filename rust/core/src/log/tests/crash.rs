@@ -54,7 +54,7 @@ fn every_crash_point_of_a_history_leaves_what_was_acknowledged() {
     let count = whole.disk.operations();
     assert!(count > 120, "{count}");
     for stop in 0..=count {
-        for seed in 0..20 {
+        for seed in 0..6 {
             let faults = Faults { stop_at_operation: Some(stop), ..Faults::default() };
             if let Some(bench) = run(seed * 1000 + stop, &history(), faults) {
                 bench.disk.cut_power();
@@ -74,7 +74,8 @@ fn every_failed_sync_of_a_history_stops_the_log_and_loses_nothing_acknowledged()
         let Some(bench) = run(sync, &history(), faults) else { continue };
         // The pages are still there for whoever starts again, but not on the disk; the second restart finds out.
         bench.disk.kill_process();
-        let bench = bench.reopen();
+        let mut bench = bench.reopen();
+        bench.run(&history()[..(sync % 5) as usize]);
         bench.disk.cut_power();
         bench.reopen();
     }
@@ -140,13 +141,15 @@ proptest! {
     #[test]
     fn a_failed_sync_is_final_and_what_is_found_after_it_is_made_durable(
         before in operations(30),
+        between in operations(6),
         seed in any::<u64>(),
         sync in 1..30u64,
     ) {
         let faults = Faults { fail_sync: Some(sync), ..Faults::default() };
         if let Some(bench) = run(seed, &before, faults) {
             bench.disk.kill_process();
-            let bench = bench.reopen();
+            let mut bench = bench.reopen();
+            bench.run(&between);
             bench.disk.cut_power();
             bench.reopen();
         }
@@ -158,12 +161,17 @@ proptest! {
         seed in any::<u64>(),
         stop in 0..400u64,
         power in any::<bool>(),
+        reopened in any::<bool>(),
         place in any::<prop::sample::Index>(),
         bit in 0..8u8,
     ) {
         let faults = Faults { stop_at_operation: Some(stop), ..Faults::default() };
-        let Some(bench) = run(seed, &before, faults) else { return Ok(()) };
+        let Some(mut bench) = run(seed, &before, faults) else { return Ok(()) };
         if power { bench.disk.cut_power() } else { bench.disk.kill_process() }
+        if reopened {
+            bench = bench.reopen();
+            bench.disk.cut_power();
+        }
         let files = bench.disk.files();
         let total: usize = files.iter().map(|(_, length)| length).sum();
         prop_assume!(total > 0);

@@ -1,6 +1,6 @@
 //! What a log should hold: a list of entries. It also knows every state that a crash may leave.
 
-use crate::log::{Appending, HardState, Log, Reading, SnapshotId};
+use crate::log::{Appending, HardState, Log, LogError, Reading, SnapshotId};
 
 pub type Entry = (u64, Vec<u8>);
 
@@ -151,7 +151,7 @@ impl Model {
         let loaded = log.snapshot_source().load().expect("the snapshot is whole");
         assert_eq!(loaded.map(|loaded| loaded.data.to_vec()).unwrap_or_default(), self.data);
         self.committed = found.index;
-        let recovered = read_state(log);
+        let recovered = read_state(log).expect("what was recovered can be read");
         let matches = |possible: &&State| {
             let mut expected = (*possible).clone();
             expected.start_over_behind(found);
@@ -173,14 +173,19 @@ fn same(expected: &State, recovered: &State) -> bool {
         && tail(expected) == tail(recovered)
 }
 
-/// Everything that a log holds, read back through its public face.
-pub fn read_state(log: &mut Log) -> State {
+/// Everything that a log holds, read back through its public face. None when the disk fails.
+pub fn read_state(log: &mut Log) -> Option<State> {
     let mut entries = Vec::new();
     let mut next = log.first_index();
     while next <= log.last_index() {
-        let slice = match log.slice(next, log.last_index(), 700).expect("readable") {
-            Reading::Ready(slice) => slice,
-            Reading::OnDisk(reading) => reading.read().expect("readable from the disk"),
+        let slice = match log.slice(next, log.last_index(), 700) {
+            Ok(Reading::Ready(slice)) => slice,
+            Ok(Reading::OnDisk(reading)) => match reading.read() {
+                Err(LogError::Io { .. }) => return None,
+                slice => slice.expect("what is on the disk is sound"),
+            },
+            Err(LogError::Io { .. } | LogError::Failed { .. }) => return None,
+            Err(error) => panic!("{error}"),
         };
         for (index, term, payload) in slice.iter() {
             assert_eq!((index, Some(term)), (next, log.term_at(index)));
@@ -189,5 +194,5 @@ pub fn read_state(log: &mut Log) -> State {
         }
     }
     let base = (log.first_index() - 1, log.term_at(log.first_index() - 1).unwrap_or(0));
-    State { base, entries, hard: log.hard_state().clone() }
+    Some(State { base, entries, hard: log.hard_state().clone() })
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::model::{Entry, Model};
+use super::model::{Entry, Model, read_state};
 use crate::log::{HardState, Log, LogError, Options, SimulatedDisk, SnapshotId, Writer};
 
 /// One operation; the numbers are turned into something that makes sense where the log stands.
@@ -70,7 +70,16 @@ impl Bench {
 
     /// Runs operations until one fails; says whether all went through.
     pub fn run(&mut self, operations: &[Operation]) -> bool {
-        operations.iter().all(|operation| self.apply(operation).is_ok())
+        operations.iter().all(|operation| self.apply(operation).is_ok() && self.check_contents())
+    }
+
+    /// Reads everything back: from what is pending, from memory, and from segments. False when the disk has failed.
+    fn check_contents(&mut self) -> bool {
+        let found = read_state(&mut self.log);
+        found.is_some_and(|found| {
+            assert_eq!(found, self.model.now);
+            true
+        })
     }
 
     /// An error means that the log has failed for good.

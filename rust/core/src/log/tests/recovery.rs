@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::model::read_state;
 use crate::log::record::SECTOR_BYTES;
-use crate::log::{Disk, DiskFile, Log, LogError, Options, SimulatedDisk};
+use crate::log::{Disk, DiskFile, Faults, Log, LogError, Options, SimulatedDisk};
 
 const SEGMENT: &str = "segment-00000000000000000001.log";
 
@@ -14,7 +14,10 @@ fn options() -> Options {
 
 /// A log of two groups that were synced: "first" entries, then "second" ones of two sectors and more.
 fn written() -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
-    let disk = SimulatedDisk::new(0);
+    written_on(SimulatedDisk::new(0))
+}
+
+fn written_on(disk: SimulatedDisk) -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
     let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("new");
     for payload in [vec![b'1'; 300], vec![b'2'; 1400]] {
         log.append(1, &[&payload, &payload]).expect("appended");
@@ -54,9 +57,50 @@ fn a_missing_sector_of_the_last_group_is_torn() {
     let mut log = open(&disk).expect("a torn write is cut");
     assert_eq!(log.last_index(), 2);
     assert!(log.recovery_report().expect("reported").contains(SEGMENT));
-    assert_eq!(read_state(&mut log).entries.len(), 2);
+    assert_eq!(read_state(&mut log).expect("readable").entries.len(), 2);
     drop(log);
     assert_eq!(open(&disk).expect("repaired").recovery_report(), None);
+}
+
+#[test]
+fn a_repair_may_be_cut_short_anywhere() {
+    for seed in 0..300 {
+        let (disk, file, bytes) = written_on(SimulatedDisk::new(seed));
+        // The first sector that holds nothing but the second group; it starts in front of it.
+        let second = bytes.iter().position(|byte| *byte == b'2').expect("there");
+        let start = second - 24;
+        let end = (start + 1).next_multiple_of(SECTOR_BYTES);
+        file.write_at(&vec![0; end - start], start as u64).expect("written");
+        file.sync().expect("synced");
+        for stop in 5..14 {
+            disk.set_faults(Faults { stop_at_operation: Some(stop), ..Faults::default() });
+            let result = open(&disk).map(|log| log.last_index());
+            disk.cut_power();
+            assert!(matches!(result, Ok(2) | Err(LogError::Io { .. })), "{result:?}");
+        }
+        assert_eq!(open(&disk).expect("repaired").last_index(), 2);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_torn_group_is_guarded_from_then_on() {
+    let (disk, file, bytes) = written();
+    let last = bytes.iter().rposition(|byte| *byte == b'2').expect("there") - 600;
+    file.write_at(&[0; SECTOR_BYTES], (last / SECTOR_BYTES * SECTOR_BYTES) as u64).expect("written");
+    assert_eq!(open(&disk).expect("a torn write is cut").last_index(), 3);
+    let third = bytes.iter().position(|byte| *byte == b'2').expect("there");
+    disk.flip_bit(SEGMENT, third + 9, 0);
+    assert_eq!(damaged_offset(&disk), third as u64 - 24);
+}
+
+#[test]
+fn damage_in_an_earlier_group_is_not_excused_by_a_torn_last_one() {
+    let (disk, file, bytes) = written();
+    let second = bytes.iter().position(|byte| *byte == b'2').expect("there");
+    file.write_at(&[0; SECTOR_BYTES], second.next_multiple_of(SECTOR_BYTES) as u64).expect("written");
+    let first = bytes.iter().position(|byte| *byte == b'1').expect("there");
+    disk.flip_bit(SEGMENT, first + 9, 0);
+    assert_eq!(damaged_offset(&disk), first as u64 - 24);
 }
 
 #[test]
