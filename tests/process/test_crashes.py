@@ -20,6 +20,8 @@ from wire import phrases
 from wire.client import HttpAnswer, ask_http
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.node_process import NodeProcess, StartNode
 
 ROUNDS = 50
@@ -133,7 +135,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_removed_comes_back(start_node:
     writers = [Writer(number, seed) for number in range(WRITERS)]
     node = start_node("--log-level", "warning")
     for round_number in range(ROUNDS):
-        load_until_killed(node, writers, choice.uniform(*LOAD_MS) / 1000)
+        load_until(node.kill, node, writers, choice.uniform(*LOAD_MS) / 1000)
+        assert [writer.refused for writer in writers] == [None] * len(writers)
         if choice.random() < 0.2:
             node.launch()
             time.sleep(choice.uniform(0, 0.4))
@@ -167,15 +170,30 @@ def test_the_comparison_sees_what_is_lost_and_what_comes_back() -> None:
         assert key.allowed() == [held], "what was seen has to stay"
 
 
-def load_until_killed(node: NodeProcess, writers: list[Writer], seconds: float) -> None:
+def test_a_signal_under_load_ends_it_in_time_and_loses_nothing_either(start_node: StartNode) -> None:
+    writers = [Writer(number, 0) for number in range(WRITERS)]
+    node = start_node("--log-level", "warning")
+    for _ in range(3):
+        ended: list[tuple[int, float]] = []
+        load_until(lambda ended=ended: ended.append(node.end()), node, writers, 0.3)
+        ((code, took_s),) = ended
+        assert code == 0
+        assert took_s < 1.0 or os.getloadavg()[0] > (os.cpu_count() or 1)
+        for writer in writers:
+            assert writer.refused is None or writer.refused.status >= 500, "told that the outcome is unknown"
+            writer.refused = None
+        node.start()
+        assert compare(node, writers) == []
+
+
+def load_until(ending: Callable[[], None], node: NodeProcess, writers: list[Writer], seconds: float) -> None:
     threads = [threading.Thread(target=writer.write_until_it_dies, args=(node,)) for writer in writers]
     for thread in threads:
         thread.start()
     time.sleep(seconds)
-    node.kill()
+    ending()
     for thread in threads:
         thread.join(15)
-    assert [writer.refused for writer in writers] == [None] * len(writers)
 
 
 def compare(node: NodeProcess, writers: list[Writer]) -> list[str]:
