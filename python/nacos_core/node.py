@@ -158,7 +158,7 @@ class Node:
             wall_clock=wall_clock,
             settle=self._settle,
         )
-        self._udp_port = None if self._listeners is None else UdpPort(addresses[0])
+        self._udp_port = None if self._listeners is None else UdpPort(addresses)
         self._pushes = Pushes(
             hub=self._hub,
             state_machine=self._state_machine,

@@ -6,12 +6,14 @@ IPv4 only, as the clients that ask for it are.
 import logging
 import socket
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from nacos_core import limits
+from nacos_core.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +43,13 @@ class UdpPort:
     """Sends datagrams without waiting; what the network drops is sent once more by whoever waits for the answer.
 
     Args:
-        host: the node's own address, so that nobody else's datagrams reach a node that listens on loopback only.
+        addresses: the node's own, so that nobody else's datagrams reach a node that listens on loopback only.
     """
 
-    def __init__(self, host: str) -> None:
-        self._host = "0.0.0.0" if ":" in host else host
+    def __init__(self, addresses: Sequence[str]) -> None:
+        own = [address for address in addresses if ":" not in address]
+        elsewhere = "127.0.0.1" if all(map(is_loopback, addresses)) else "0.0.0.0"
+        self._host = own[0] if own else elsewhere
         self._socket: socket.socket | None = None
         self._stamp = 0
         self._opened = trio.Event()
@@ -76,8 +80,9 @@ class UdpPort:
 
     async def run(self) -> None:
         """Receives acknowledgements until cancelled, and closes the socket."""
-        await self._opened.wait()
-        with self._open() as port:
+        try:
+            await self._opened.wait()
+            port = self._open()
             while True:
                 await trio.lowlevel.wait_readable(port)
                 try:
@@ -85,6 +90,9 @@ class UdpPort:
                 except OSError:
                     continue  # nothing there after all, or an ICMP error about an earlier datagram
                 self._receive(data, address)
+        finally:
+            if self._socket is not None:
+                self._socket.close()
 
     def _receive(self, data: bytes, address: tuple[str, int]) -> None:
         try:

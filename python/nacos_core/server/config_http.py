@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
 _ABSENT = b"config data not exist\n"
 _GRAY = "Beta and tag publications are not supported."
+_OTHER_QUESTIONS = ("show", "search", "export", "exportV2", "beta")
+"""Parameters that ask for something else than the content."""
 
 
 def query_v1(context: Context, request: "HttpRequest") -> None:
-    """A configuration that is not there, or a question that only gray publications could answer."""
+    """A configuration that is not there, or a question that has no answer here."""
+    parameters = request.parameters
+    for name in _OTHER_QUESTIONS:
+        if parameters.get(name):  # "absent" would be a wrong answer to these
+            message = f"Parameter '{name}' is not supported."
+            _reply(context, request, 501, pages.error_page(501, message, request.path, context.wall_clock()))
+            return
     if not _require(context, request, "dataId", "group"):
         return
-    parameters = request.parameters
     try:
         check_key(namespace_of(parameters.get("tenant")), parameters["group"], parameters["dataId"])
     except ParameterRefused as error:
