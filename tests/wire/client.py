@@ -226,6 +226,11 @@ class GrpcConnection:
         message = Payload(kind, content, headers or {}).encode()
         self._send(self._stream, b"\0" + len(message).to_bytes(4, "big") + message, end=False)
 
+    def end_stream(self) -> None:
+        """Says that nothing more comes up the stream."""
+        assert self._stream is not None
+        self._send(self._stream, b"", end=True)
+
     def wait_push(
         self, kind: str, within_s: float = WAIT_S, where: Callable[[Any], bool] = lambda _body: True
     ) -> GrpcAnswer:

@@ -112,6 +112,14 @@ def test_a_list_that_has_not_changed_is_not_pushed_again(connection: GrpcConnect
     assert connection.pushes == []
 
 
+def test_a_stream_that_ends_before_its_setup_is_let_go(node: NodeProcess) -> None:
+    with GrpcConnection(node.grpc_port) as opened:
+        opened.open_stream()
+        opened.end_stream()
+        assert opened.stream_ended(), "the server keeps the call for ever"
+        assert opened.call("ServerCheckRequest", {}).body["resultCode"] == 200, "the connection goes on"
+
+
 def test_many_calls_in_flight_are_all_answered_in_their_own_names(connection: GrpcConnection) -> None:
     names = [phrases.unique("flight") for _ in range(100)]
     calls = [connection.start("ServiceQueryRequest", phrases.query(name)) for name in names]

@@ -198,10 +198,11 @@ impl Connection {
                     }
                     GrpcEvent::HalfClosed { call } | GrpcEvent::Gone { call } => {
                         side.held.remove(&call);
+                        // Whose stream was never set up is let go too; what has gone already is not there to finish.
+                        side.engine.finish(call, Status::OK);
                         if side.stream == Some(call) {
                             // The end of the stream is the end of the client (protocol/grpc.md section 2, step 6).
                             side.stream = None;
-                            side.engine.finish(call, Status::OK);
                             side.engine.go_away();
                             self.is_closing = true;
                         }
