@@ -25,6 +25,7 @@ fn a_config_is_put_read_and_removed() {
     assert_eq!(configs.len(), 1);
     assert_eq!(configs.remove(KEY).unwrap().md5(), "270f9e65a80226eccd82c99cdd0dd2fb");
     assert_eq!((configs.remove(KEY), configs.md5_of(KEY), configs.is_empty()), (None, "", true));
+    assert_eq!(configs.entries.len(), 0, "nothing is left behind");
 }
 
 #[test]
@@ -204,11 +205,16 @@ proptest! {
             found.sort_unstable();
             let of_name = listeners.iter().filter(|((_, of), _)| *of == name);
             prop_assert_eq!(found, of_name.map(|((c, _), t)| (*c, t.as_str())).collect::<Vec<_>>());
+            let stored = contents.get(&name).map(md5).unwrap_or_default();
+            let mut outdated: Vec<_> = configs.outdated_listeners(key).map(|(of, _)| of).collect();
+            outdated.sort_unstable();
+            let expected = listeners.iter().filter(|((_, of), text)| *of == name && md5(text) != stored);
+            prop_assert_eq!(outdated, expected.map(|((of, _), _)| *of).collect::<Vec<_>>());
             for connection in 0..3 {
                 let expected = listeners.get(&(connection, name.clone())).map(String::as_str);
                 prop_assert_eq!(configs.listener_tenant(connection, key), expected);
             }
-            prop_assert_eq!(configs.md5_of(key), contents.get(&name).map(md5).unwrap_or_default());
+            prop_assert_eq!(configs.md5_of(key), stored);
         }
         let found: Vec<_> = configs.iter().map(|(key, c)| (key.name().to_owned(), c.content.to_vec())).collect();
         let expected: Vec<_> = contents.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
