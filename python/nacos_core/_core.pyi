@@ -255,8 +255,9 @@ class Hub:
         """ServiceInfo JSON; an unknown service has no hosts."""
 
     def list_services(self, namespace: str, group: str, page_no: int, page_size: int) -> tuple[int, list[str]]: ...
-    def expire(self, now_ms: int) -> tuple[int, int]:
-        """Applies heartbeat timeouts; gives how many instances (turned unhealthy, were removed)."""
+    def expire(self, now_ms: int) -> tuple[int, int, bool]:
+        """Applies heartbeat timeouts to a bounded number of instances; gives how many (turned unhealthy, were
+        removed), and whether more are late."""
 
     def clean_empty_services(self, now_ms: int, unchanged_for_ms: int) -> int: ...
     def counts(self) -> dict[str, int]:

@@ -22,9 +22,13 @@ async def run_heartbeats(*, hub: "Hub", pushes: "Pushes", wall_clock: "WallClock
     clean_at = trio.current_time() + limits.EMPTY_SERVICE_FIRST_SCAN_SECONDS
     while True:
         await trio.sleep(limits.EXPIRY_INTERVAL_SECONDS)
-        unhealthy, removed = hub.expire(wall_clock())
-        if unhealthy or removed:
-            _logger.info("beats missing: %d instances unhealthy, %d removed", unhealthy, removed)
+        more = True
+        while more:
+            unhealthy, removed, more = hub.expire(wall_clock())
+            if unhealthy or removed:
+                _logger.info("beats missing: %d instances unhealthy, %d removed", unhealthy, removed)
+                settle()
+            await trio.lowlevel.checkpoint()
         hub.close_quiet_connections(wall_clock(), limits.QUIET_CONNECTION_MS)
         if trio.current_time() >= clean_at:
             clean_at = trio.current_time() + limits.EMPTY_SERVICE_SCAN_SECONDS

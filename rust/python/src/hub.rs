@@ -138,8 +138,11 @@ impl Hub {
     }
 
     fn take_new_subscriptions(&self) -> Vec<(u64, String, String, String)> {
-        let made = self.lock().take_new_subscriptions();
-        made.into_iter().map(|(connection, [n, g, s])| (connection, n.into(), g.into(), s.into())).collect()
+        let made = self.lock().registry_mut().take_subscribed();
+        let owned = |(connection, key): &(u64, nacos_core::registry::ResourceKey)| {
+            (*connection, key.namespace().to_owned(), key.group().to_owned(), key.name().to_owned())
+        };
+        made.iter().map(owned).collect()
     }
 
     fn idle_connections(&self, now_ms: u64, idle_ms: u64) -> Vec<u64> {
@@ -228,9 +231,9 @@ impl Hub {
         Ok((count, names.into_iter().map(str::to_owned).collect()))
     }
 
-    fn expire(&self, now_ms: u64) -> (usize, usize) {
+    fn expire(&self, now_ms: u64) -> (usize, usize, bool) {
         let expired = self.lock().registry_mut().expire(now_ms, true);
-        (expired.unhealthy, expired.removed)
+        (expired.unhealthy, expired.removed, expired.more)
     }
 
     fn clean_empty_services(&self, now_ms: u64, unchanged_for_ms: u64) -> usize {

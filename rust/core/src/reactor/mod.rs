@@ -27,6 +27,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// After so many sockets were read, what they are answered is written. Each write may wake a peer, which is dear if it
 /// sleeps again before the next one; but peers that wait for all of a batch do nothing meanwhile.
 const READS_PER_FLUSH: usize = 16;
+const WRITE_AT_ONCE_BYTES: usize = 128 * 1024;
 
 const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain;charset=UTF-8\r\n\
     Connection: close\r\nContent-Length: 53\r\n\r\nThis server has as many connections as it may have.\r\n";
@@ -182,7 +183,8 @@ impl Reactor {
         entry.insert(Socket::new(id, stream));
     }
 
-    /// Reads once and lets the hub answer. What it answers is written by the next flush.
+    /// Reads once and lets the hub answer. The next flush writes the answers; only when there are very many for one
+    /// connection are they written at once, before those of others push them out of the processor's cache.
     fn read(&mut self, hub: &mut Hub, id: ConnectionId, may_have_ended: bool, now_ms: u64) {
         let Some(socket) = socket_of(&mut self.sockets, hub, id) else { return };
         socket.may_have_ended |= may_have_ended;
@@ -193,11 +195,15 @@ impl Reactor {
         match socket.read(&mut self.scratch) {
             Read::Some { bytes, is_drained } => {
                 hub.feed(id, &self.scratch[..bytes], now_ms);
-                if is_drained && hub.output(id).is_some_and(|output| output.is_empty()) {
+                let output_bytes = hub.output(id).map_or(0, |output| output.len());
+                if is_drained && output_bytes == 0 {
                     socket.acknowledge();
                 }
                 if !is_drained {
                     self.unfinished.push_back(id);
+                }
+                if output_bytes >= WRITE_AT_ONCE_BYTES {
+                    self.write(hub, id, now_ms);
                 }
             }
             Read::Nothing => {}

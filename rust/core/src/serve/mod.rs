@@ -58,7 +58,6 @@ pub struct State {
     pub configs: Configs,
     access: Access,
     events: Vec<Event>,
-    new_subscriptions: Vec<(ConnectionId, [Box<str>; 3])>,
     abilities: String,
     udp_push: bool,
     ready: bool,
@@ -122,7 +121,6 @@ impl Hub {
                 configs: Configs::new(settings.digest_key),
                 access: Access::new(settings.require_tokens),
                 events: Vec::new(),
-                new_subscriptions: Vec::new(),
                 abilities: settings.abilities,
                 udp_push: settings.udp_push,
                 ready: false,
@@ -360,11 +358,6 @@ impl Hub {
             self.state.registry.withdraw(&publisher, service.key(), now_ms);
         }
         Ok(())
-    }
-
-    /// Subscriptions made since the last call: each is pushed to once, whatever it was answered.
-    pub fn take_new_subscriptions(&mut self) -> Vec<(ConnectionId, [Box<str>; 3])> {
-        std::mem::take(&mut self.state.new_subscriptions)
     }
 
     /// While not ready, gRPC answers that the server is starting, and HTTP requests all go up.

@@ -161,8 +161,6 @@ pub(super) fn subscribe_service(state: &mut State, call: &Call<'_>) -> Outcome {
     let connection = call.client.connection;
     if request.subscribe {
         state.registry.subscribe(connection, service.key(), clusters);
-        let (namespace, group, name) = service.key();
-        state.new_subscriptions.push((connection, [namespace.into(), group.into(), name.into()]));
     } else {
         state.registry.unsubscribe(connection, service.key());
     }

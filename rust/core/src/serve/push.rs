@@ -45,12 +45,7 @@ impl Hub {
     /// Sends the service as it is now to one subscriber. `None` if it is not subscribed or has no stream.
     pub fn push_service_to(&mut self, id: ConnectionId, service: &ServiceName<'_>, now_ms: u64) -> Option<u64> {
         self.state.now_ms = now_ms;
-        let clusters = self
-            .state
-            .registry
-            .subscribers(service.key())
-            .find(|(connection, _)| *connection == id)
-            .map(|(_, clusters)| clusters.to_owned())?;
+        let clusters = self.state.registry.subscription(id, service.key())?.to_owned();
         let info = self.render(service, &clusters);
         self.push_rendered(id, &info)
     }
@@ -67,12 +62,7 @@ impl Hub {
 
     /// Tells one listener. `None` if it does not listen any more or has no stream.
     pub fn push_config_change_to(&mut self, id: ConnectionId, key: (&str, &str, &str)) -> Option<u64> {
-        let tenant = self
-            .state
-            .configs
-            .listeners(key)
-            .find(|(connection, _)| *connection == id)
-            .map(|(_, tenant)| tenant.to_owned())?;
+        let tenant = self.state.configs.listener_tenant(id, key)?.to_owned();
         let (_, group, data_id) = key;
         let request_id = self.next_request_id();
         let mut body = open(request_id);
