@@ -465,11 +465,12 @@ class Log:
     def sync(self, timeout_ms: int = 60000) -> None:
         """Waits until everything that was appended so far is durable."""
     def save_snapshot(self, index: int, term: int, data: bytes) -> None:
-        """Makes a snapshot durable, in place of the one before. It blocks: call it from a worker thread."""
+        """Makes a snapshot durable, in place of the one before. It blocks: call it from a worker thread.
+
+        A log that does not agree with it (it ends before `index`, or has another term there) starts over behind it."""
     def load_snapshot(self) -> tuple[int, int, bytes] | None:
         """Index, term and data of the last snapshot, every byte checked."""
     def compact(self, index: int) -> None:
-        """Forgets the entries up to `index`, which the last snapshot must cover. A log that ends before the snapshot,
-        or has another term there, starts over behind it."""
+        """Forgets the entries up to `index`, which the last snapshot must cover."""
     def close(self) -> None:
         """Syncs what is left, ends the writer and gives the folder free. Closing twice is fine."""

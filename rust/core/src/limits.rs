@@ -100,7 +100,7 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const LOG_VOTE_BYTES_MAX: usize = 255;
 /// The most recent part of the log that stays in memory; older entries are read from their segments. Small enough for the
 /// buffers that it is made of to stay in the cache of a processor.
-pub const LOG_CACHE_BYTES: usize = 1 * 1024 * 1024;
+pub const LOG_CACHE_BYTES: usize = 1024 * 1024;
 /// How much is read from a segment at once.
 pub const LOG_READ_BLOCK_BYTES: usize = 256 * 1024;
 /// Pieces that the log is kept and written in.

@@ -299,14 +299,12 @@ impl Log {
         Ok(())
     }
 
-    /// Forgets the entries up to `index`, which the last snapshot must cover. A log that the snapshot has overtaken
-    /// (it ends before, or has another term there) starts over behind it.
+    /// Forgets the entries up to `index`, which the last snapshot must cover.
     pub fn compact(&mut self, index: u64) -> Result<(), LogError> {
         self.check()?;
         if index > self.snapshot.index {
             return Err(LogError::BeyondSnapshot { index, snapshot: self.snapshot.index });
         }
-        self.start_over_behind_snapshot();
         self.index.drop_front(index.max(self.index.base_index()));
         if self.storage.is_none() {
             self.cache.drop_before(self.index.position(self.first_index()).unwrap_or(self.end_position()));
@@ -323,7 +321,8 @@ impl Log {
         Ok(SnapshotWork { id, disk: self.disk() })
     }
 
-    /// Says how the work went. Where it is not certain which snapshot stands, the log is failed for good.
+    /// Says how the work went. A log that does not agree with the new snapshot (it ends before, or has another term there)
+    /// starts over behind it. Where it is not certain which snapshot stands, the log is failed for good.
     pub fn complete_snapshot(
         &mut self,
         work: &SnapshotWork,
@@ -339,6 +338,7 @@ impl Log {
         self.memory_snapshot = self.storage.is_none().then(|| Arc::new(data.to_vec()));
         self.snapshot = work.id;
         self.committed = self.committed.max(work.id.index);
+        self.start_over_behind_snapshot();
         Ok(())
     }
 

@@ -124,14 +124,14 @@ impl Model {
     pub fn save_snapshot(&mut self, id: SnapshotId, data: Vec<u8>) {
         (self.snapshot, self.data, self.attempted) = (id, data, None);
         self.committed = self.committed.max(id.index);
-    }
-
-    pub fn compact(&mut self, index: u64) {
         let before = self.now.clone();
-        self.now.start_over_behind(self.snapshot);
+        self.now.start_over_behind(id);
         if self.now != before {
             self.record();
         }
+    }
+
+    pub fn compact(&mut self, index: u64) {
         if let Some(term) = self.now.term_at(index).filter(|_| index > self.now.base.0) {
             self.now.entries.drain(..(index - self.now.base.0) as usize);
             self.now.base = (index, term);

@@ -12,15 +12,15 @@ fn options() -> Options {
     Options { zero_ahead_bytes: 0, ..Options::default() }
 }
 
-/// A log of two groups that were synced: "first" entries, then "second" ones of two sectors and more.
+/// A log of two groups that were synced: two entries of "1", then two of "2", the last of which starts with a sector.
 fn written() -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
     written_on(SimulatedDisk::new(0))
 }
 
 fn written_on(disk: SimulatedDisk) -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
     let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("new");
-    for payload in [vec![b'1'; 300], vec![b'2'; 1400]] {
-        log.append(1, &[&payload, &payload]).expect("appended");
+    for payloads in [[vec![b'1'; 300], vec![b'1'; 300]], [vec![b'2'; 1344], vec![b'2'; 1400]]] {
+        log.append(1, &payloads.each_ref().map(Vec::as_slice)).expect("appended");
         let work = log.begin_sync().expect("there is work");
         log.complete_sync(writer.perform(&work));
     }
@@ -66,19 +66,18 @@ fn a_missing_sector_of_the_last_group_is_torn() {
 fn a_repair_may_be_cut_short_anywhere() {
     for seed in 0..300 {
         let (disk, file, bytes) = written_on(SimulatedDisk::new(seed));
-        // The first sector that holds nothing but the second group; it starts in front of it.
-        let second = bytes.iter().position(|byte| *byte == b'2').expect("there");
-        let start = second - 24;
-        let end = (start + 1).next_multiple_of(SECTOR_BYTES);
-        file.write_at(&vec![0; end - start], start as u64).expect("written");
+        let third = bytes.iter().position(|byte| *byte == b'2').expect("there");
+        let fourth = third + 1344;
+        assert_eq!(fourth % SECTOR_BYTES, 0, "so that the mark that a repair writes fills the sector that is missing");
+        file.write_at(&[0; SECTOR_BYTES], fourth as u64).expect("written");
         file.sync().expect("synced");
-        for stop in 5..14 {
+        for stop in 5..16 {
             disk.set_faults(Faults { stop_at_operation: Some(stop), ..Faults::default() });
             let result = open(&disk).map(|log| log.last_index());
             disk.cut_power();
-            assert!(matches!(result, Ok(2) | Err(LogError::Io { .. })), "{result:?}");
+            assert!(matches!(result, Ok(3) | Err(LogError::Io { .. })), "{result:?}");
         }
-        assert_eq!(open(&disk).expect("repaired").last_index(), 2);
+        assert_eq!(open(&disk).expect("repaired").last_index(), 3);
     }
 }
 
