@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from nacos_core import _core
 from nacos_core._core import Appended, Conflict, Log, LogCorrupt, LogError, LogLocked
@@ -120,6 +121,29 @@ def test_descriptor_tells_of_a_sync_until_polled(log: Log) -> None:
     assert log.poll().ticket > ticket
     assert log.poll().index == 1
     assert select.select([log], [], [], 0)[0] == []
+
+
+async def test_trio_waits_for_the_descriptor(tmp_path: Path) -> None:
+    log = Log.open(tmp_path)
+    with trio.fail_after(20):
+        for number in range(1, 20):
+            ticket = log.set_hard_state(number, "me")
+            index = log.append(number, [b"a"])
+            while (synced := log.poll()).index < index:
+                await trio.lowlevel.wait_readable(log)
+            assert synced.ticket > ticket
+    trio.lowlevel.notify_closing(log)
+    log.close()
+
+
+def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    log = Log.open(tmp_path)
+    log.append(1, [b"a"])
+    log.save_snapshot(1, 1, b"state")
+    log.close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o600}
 
 
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:

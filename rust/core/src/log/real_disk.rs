@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,10 +33,17 @@ impl RealDisk {
     }
 }
 
+/// Only the owner may read what is created: there are configurations and password hashes in it.
+fn options(create: bool) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create).truncate(false).mode(0o600);
+    options
+}
+
 impl Disk for RealDisk {
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
         let path = self.directory.join(LOCK_NAME);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = options(true).open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -59,7 +66,7 @@ impl Disk for RealDisk {
 
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.directory.join(name);
-        let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        let file = options(create).open(path)?;
         Ok(Arc::new(RealFile { file, syncs: self.syncs }))
     }
 

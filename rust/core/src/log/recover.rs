@@ -21,7 +21,7 @@ use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_
 use super::snapshot::newest_snapshot;
 use super::state::{HardState, Log, Segment, SnapshotId, Storage};
 use super::writer::{OpenSegment, Writer, create_segment, remove, sync_directory};
-use crate::limits::{LOG_CACHE_BYTES, LOG_SEGMENT_BYTES, LOG_ZERO_AHEAD_BYTES};
+use crate::limits::{LOG_CACHE_BYTES, LOG_SEGMENT_BYTES, LOG_VOTE_BYTES_MAX, LOG_ZERO_AHEAD_BYTES};
 
 /// How a log is opened.
 #[derive(Clone, Copy, Debug)]
@@ -242,7 +242,7 @@ impl Replay {
                     Err(Defect::Short { .. }) => return Ok(Some((offset, "the file ends inside a record".into()))),
                     Err(Defect::Invalid(what)) => return Ok(Some((offset, what.into()))),
                 };
-            if let Err(what) = apply(&mut self.index, &mut self.hard, &record, self.position) {
+            if let Err(what) = self.apply(&record, reader.header.position) {
                 return Err(LogError::Damaged { path: reader.path.clone(), offset, what: what.to_owned() });
             }
             self.ends_with_mark = record.kind == Kind::Mark;
@@ -251,6 +251,30 @@ impl Replay {
             }
             self.position += size as u64;
         }
+    }
+
+    /// Takes in one record. A checksum that matches says that it was written so; whether it makes sense is checked as well.
+    fn apply(&mut self, record: &Record<'_>, segment_position: u64) -> Result<(), &'static str> {
+        match record.kind {
+            Kind::Entry if record.index != self.index.last_index() + 1 => {
+                return Err("an entry is missing in front of this one");
+            }
+            Kind::Entry if record.term < self.index.last_term() => return Err("the term of the entry goes back"),
+            Kind::Entry => self.index.push(record.term, self.position),
+            Kind::Hard => {
+                let vote = std::str::from_utf8(record.payload).map_err(|_| "the vote is not text")?;
+                if vote.len() > LOG_VOTE_BYTES_MAX {
+                    return Err("the vote is too long");
+                }
+                self.hard = HardState { term: record.term, vote: vote.to_owned() };
+            }
+            Kind::Cut => self.index.cut_to(record.index, record.term),
+            Kind::Mark if !(segment_position..=self.position).contains(&record.index) => {
+                return Err("the mark is not that of a group of this segment");
+            }
+            Kind::Mark => {}
+        }
+        Ok(())
     }
 
     /// Cuts what is torn, and makes certain that what is kept is on the disk.
@@ -284,25 +308,6 @@ impl Replay {
         segment.sync()?;
         Ok(segment)
     }
-}
-
-/// Takes in one record. A checksum that matches says that it was written so; the order is checked all the same.
-fn apply(index: &mut Index, hard: &mut HardState, record: &Record<'_>, position: u64) -> Result<(), &'static str> {
-    match record.kind {
-        Kind::Entry if record.index != index.last_index() + 1 => {
-            return Err("an entry is missing in front of this one");
-        }
-        Kind::Entry if record.term < index.last_term() => return Err("the term of the entry goes back"),
-        Kind::Entry => index.push(record.term, position),
-        Kind::Hard => {
-            let vote = std::str::from_utf8(record.payload).map_err(|_| "the vote is not text")?;
-            *hard = HardState { term: record.term, vote: vote.to_owned() };
-        }
-        Kind::Cut => index.cut_to(record.index, record.term),
-        Kind::Mark if record.index > position => return Err("the mark is in front of its group"),
-        Kind::Mark => {}
-    }
-    Ok(())
 }
 
 impl Reader {

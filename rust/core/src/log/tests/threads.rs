@@ -157,6 +157,13 @@ fn a_failed_sync_wakes_everybody_and_is_final() {
 }
 
 #[test]
+fn an_empty_batch_is_nothing_to_wait_for() {
+    let log = SharedLog::start(Arc::new(SimulatedDisk::new(0)), Options::default()).expect("opens");
+    assert_eq!(log.with(|log| log.append(1, &[])).expect("open").expect("appended"), 0);
+    log.sync(SOON).expect("nothing to sync");
+}
+
+#[test]
 fn closing_syncs_what_is_left() {
     let disk = SimulatedDisk::new(0);
     let log = SharedLog::start(Arc::new(disk.clone()), Options::default()).expect("opens");
