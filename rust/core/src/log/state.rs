@@ -258,7 +258,7 @@ impl Log {
         if kept < entries.len() {
             let cut_index = prev_index + kept as u64;
             let before = self.index.term_at(cut_index).unwrap_or(prev_term);
-            if false {
+            if entries[kept].0 < before {
                 return Err(LogError::TermWentBack { term: entries[kept].0, after: before });
             }
             if cut_index < self.last_index() {
