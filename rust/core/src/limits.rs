@@ -91,6 +91,8 @@ pub const LONG_POLL_MS_MAX: u64 = 120_000;
 pub const READ_BYTES_PER_CALL: usize = 64 * 1024;
 /// A buffer that has grown beyond this is given back once it is empty.
 pub const IDLE_BUFFER_BYTES: usize = 16 * 1024;
+/// A written-out buffer larger than this is not kept for others.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 256 * 1024;
 
 /// A log segment that has grown to this is followed by a new one.
 pub const LOG_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;

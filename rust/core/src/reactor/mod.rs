@@ -27,6 +27,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// After so many sockets were read, what they are answered is written. Each write may wake a peer, which is dear if it
 /// sleeps again before the next one; but peers that wait for all of a batch do nothing meanwhile.
 const READS_PER_FLUSH: usize = 16;
+const SPARE_BUFFERS_COUNT_MAX: usize = 2 * READS_PER_FLUSH;
 const WRITE_AT_ONCE_BYTES: usize = 128 * 1024;
 
 const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain;charset=UTF-8\r\n\
@@ -43,6 +44,9 @@ pub struct Reactor {
     unfinished: VecDeque<ConnectionId>,
     /// Where every read goes first; one for all, so that an idle connection holds no buffer.
     scratch: Box<[u8]>,
+    /// Output buffers that have been written out. Lent to the next connection that answers, so that large answers do
+    /// not make the allocator take pages from the system and give them back all the time.
+    spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl Reactor {
             sockets: Slab::new(),
             unfinished: VecDeque::new(),
             scratch: vec![0; limits::READ_BYTES_PER_CALL].into_boxed_slice(),
+            spare: Vec::new(),
         })
     }
 
@@ -194,6 +199,12 @@ impl Reactor {
         }
         match socket.read(&mut self.scratch) {
             Read::Some { bytes, is_drained } => {
+                if let Some(output) = hub.output(id).filter(|output| output.capacity() <= limits::IDLE_BUFFER_BYTES)
+                    && output.is_empty()
+                    && let Some(spare) = self.spare.pop()
+                {
+                    *output = spare;
+                }
                 hub.feed(id, &self.scratch[..bytes], now_ms);
                 let output_bytes = hub.output(id).map_or(0, |output| output.len());
                 if is_drained && output_bytes == 0 {
@@ -225,7 +236,11 @@ impl Reactor {
                 Ok(written) if written == output.len() => {
                     output.clear();
                     if output.capacity() > limits::IDLE_BUFFER_BYTES {
-                        *output = Vec::new();
+                        let emptied = std::mem::take(output);
+                        let is_kept = self.spare.len() < SPARE_BUFFERS_COUNT_MAX;
+                        if is_kept && emptied.capacity() <= limits::SPARE_BUFFER_BYTES_MAX {
+                            self.spare.push(emptied);
+                        }
                     }
                     hub.output_taken(id);
                 }
