@@ -60,8 +60,33 @@ pub const BAD_REQUEST_FILTER: Head = Head::Fixed(head!(
 ));
 pub const SERVER_ERROR_JSON: Head = Head::Fixed(head!("500 Internal Server Error", "application/json"));
 
+/// The HTTP date that was written last: configs of one second share it, and writing it anew costs as much as the rest
+/// of the head.
+#[derive(Debug, Default)]
+pub struct LastDate {
+    second: u64,
+    text: String,
+}
+
+impl LastDate {
+    fn of(&mut self, time_ms: u64) -> &str {
+        let second = time_ms / 1000;
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            self.text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+        }
+        &self.text
+    }
+}
+
 /// The head of a 1.x config answer (protocol/http.md section 3).
-pub fn config_head(kind: &str, md5: &str, last_modified_ms: u64, encrypted_data_key: &str) -> Head {
+pub fn config_head(
+    kind: &str,
+    md5: &str,
+    last_modified_ms: u64,
+    encrypted_data_key: &str,
+    date: &mut LastDate,
+) -> Head {
     let mut head = Vec::with_capacity(360);
     head.extend_from_slice(b"HTTP/1.1 200 OK\r\nConfig-Type: ");
     push_header_value(&mut head, kind);
@@ -71,8 +96,7 @@ pub fn config_head(kind: &str, md5: &str, last_modified_ms: u64, encrypted_data_
         b"\r\nPragma: no-cache\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-cache,no-store\r\n\
           X-Content-Type-Options: nosniff\r\nLast-Modified: ",
     );
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(last_modified_ms));
-    head.extend_from_slice(date.as_bytes());
+    head.extend_from_slice(date.of(last_modified_ms).as_bytes());
     head.extend_from_slice(b"\r\nEncrypted-Data-Key: ");
     push_header_value(&mut head, encrypted_data_key);
     head.extend_from_slice(b"\r\nContent-Type: text/plain;charset=UTF-8\r\n");
@@ -141,8 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_date_is_written_anew_for_another_second() {
+        let mut date = LastDate::default();
+        assert_eq!(date.of(999), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(date.of(1_795_435_039_626), "Mon, 23 Nov 2026 11:57:19 GMT");
+        assert_eq!(date.of(1_795_435_039_001), "Mon, 23 Nov 2026 11:57:19 GMT");
+        assert_eq!(date.of(1_795_435_040_000), "Mon, 23 Nov 2026 11:57:20 GMT");
+    }
+
+    #[test]
     fn a_header_value_cannot_start_another_header() {
-        let head = config_head("text", "0", 0, "key\r\nSet-Cookie: a=b");
+        let head = config_head("text", "0", 0, "key\r\nSet-Cookie: a=b", &mut LastDate::default());
         assert!(!String::from_utf8_lossy(head.as_bytes()).contains("Set-Cookie"));
     }
 }

@@ -31,6 +31,7 @@ pub fn get_v1(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
         config.md5(),
         config.modified_ms,
         &config.encrypted_data_key,
+        &mut state.last_date,
     )))
 }
 

@@ -64,6 +64,7 @@ pub struct State {
     /// Wall time of the call being served.
     now_ms: u64,
     last_request_id: u64,
+    last_date: answers::LastDate,
     /// The body of the answer being made, and the events of the engine being driven: kept for their memory.
     body: Vec<u8>,
     grpc_events: Vec<GrpcEvent>,
@@ -126,6 +127,7 @@ impl Hub {
                 ready: false,
                 now_ms: 0,
                 last_request_id: 0,
+                last_date: answers::LastDate::default(),
                 body: Vec::new(),
                 grpc_events: Vec::new(),
             },
