@@ -31,6 +31,7 @@ __all__ = [
     "Synced",
     "UdpSubscribed",
     "__version__",
+    "unpack",
 ]
 
 __version__: str
@@ -432,7 +433,11 @@ class Log:
     @property
     def synced_index(self) -> int: ...
     @property
-    def committed_index(self) -> int: ...
+    def committed_index(self) -> int:
+        """What was declared committed. After a restart: what the last synced group says of it, or the snapshot."""
+    @property
+    def ticket(self) -> int:
+        """The newest operation handed in (entries, a cut, a hard state): durable once `poll().ticket` reaches it."""
     @property
     def term(self) -> int: ...
     @property
@@ -450,12 +455,31 @@ class Log:
 
         Entries that are there already are kept; the first that differs cuts the log there. Raises LogError, and changes
         nothing, where that would replace a committed entry."""
+    def try_append_packed(self, prev_index: int, prev_term: int, packed: bytes) -> Appended | Conflict:
+        """Like `try_append`, with entries that `pack` of another log has made.
+
+        Raises ValueError, and changes nothing, where the bytes are malformed."""
     def commit(self, index: int) -> None:
-        """Declares the entries up to `index` committed: an attempt to replace them is refused from then on."""
+        """Declares the entries up to `index` committed: an attempt to replace them is refused from then on.
+
+        It is written down with the next group that is synced, whatever that holds."""
+    def mark_commit(self) -> int:
+        """Has the commit index written down now, though nothing else may be to write; for a clean stop.
+
+        Answers the ticket of that."""
     def slice(self, first: int, last: int, max_bytes: int) -> list[tuple[int, int, bytes]]:
         """The entries from `first` to `last`, (index, term, payload) each: at least one, and what fits `max_bytes`.
 
         It may end early: ask again for the rest. Entries that are no longer in memory are read from the disk."""
+    def pack(self, first: int, last: int, max_bytes: int) -> tuple[int, bytes]:
+        """The entries from `first` to `last` in one blob for `try_append_packed`: at least one, and what fits into
+        `max_bytes`. Answers the last index that was packed, and the blob. With `last` = `first` - 1 it is empty."""
+    def indexes_starting_with(self, byte: int, first: int, last: int) -> list[int]:
+        """The entries from `first` to `last`, as far as they are there, whose payload starts with the byte.
+
+        No entry is read for it."""
+    def last_index_of_term(self, term: int) -> int | None:
+        """The last entry of exactly this term that the log holds, or has compacted away last."""
     def term_at(self, index: int) -> int | None:
         """The term of an entry, of the last one compacted away, or of the snapshot's last; None for any other index."""
     def fileno(self) -> int:
@@ -474,3 +498,6 @@ class Log:
         """Forgets the entries up to `index`, which the last snapshot must cover."""
     def close(self) -> None:
         """Syncs what is left, ends the writer and gives the folder free. Closing twice is fine."""
+
+def unpack(packed: bytes) -> list[tuple[int, bytes]]:
+    """Term and payload of each entry of a blob that `Log.pack` has made. ValueError where it is malformed."""

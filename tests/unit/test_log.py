@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from nacos_core import _core
-from nacos_core._core import Appended, Conflict, Log, LogCorrupt, LogError, LogLocked
+from nacos_core._core import Appended, Conflict, Log, LogCorrupt, LogError, LogLocked, unpack
 
 SEGMENT_HEADER_BYTES = 512
 
@@ -96,6 +96,80 @@ def test_refused_batches_leave_the_log_unchanged(log: Log) -> None:
     with pytest.raises(TypeError):
         log.append(2, [b"b", "text"])  # type: ignore[list-item]
     assert (log.last_index, log.last_term) == (1, 2)
+
+
+def test_what_one_log_packs_another_appends(log: Log) -> None:
+    entries = [(1, b"a"), (1, b""), (4, b"c" * 1000), (4, b"d")]
+    leader = Log.in_memory()
+    leader.try_append(0, 0, entries)
+    last, packed = leader.pack(1, 4, 100)
+    assert (last, unpack(packed)) == (2, entries[:2])
+    assert log.try_append_packed(0, 0, packed) == Appended(2)
+    last, packed = leader.pack(3, 4, 100)
+    assert (last, unpack(packed)) == (3, entries[2:3]), "at least one"
+    assert log.try_append_packed(2, 1, packed) == Appended(3)
+    assert log.try_append_packed(2, 3, packed) == Conflict(1, 1, 3)
+    assert log.try_append_packed(8, 1, packed) == Conflict(None, None, 3)
+    assert read_all(log) == [(at, *entry) for at, entry in enumerate(entries[:3], 1)]
+    assert leader.pack(5, 4, 100) == (4, b"\0\0\0\0")
+    with pytest.raises(LogError, match=r"outside 1\.\.=4"):
+        leader.pack(1, 5, 100)
+
+
+@pytest.mark.parametrize("packed", [b"", b"\1\0\0\0", b"\1\0\0\0\1\5abcd", b"\0\0\0\0x", b"\xff" * 40])
+def test_a_malformed_blob_is_refused_and_changes_nothing(log: Log, packed: bytes) -> None:
+    with pytest.raises(ValueError, match=r"malformed at byte \d+"):
+        log.try_append_packed(0, 0, packed)
+    with pytest.raises(ValueError, match="malformed"):
+        unpack(packed)
+    assert (log.last_index, log.ticket) == (0, 0)
+
+
+def test_the_ticket_is_that_of_the_newest_operation(log: Log) -> None:
+    assert log.ticket == 0
+    log.append(1, [b"a"])
+    first = log.ticket
+    assert log.set_hard_state(1, "me") == log.ticket
+    log.try_append(0, 0, [(2, b"A")])
+    assert 0 < first < log.ticket
+    log.sync()
+    assert log.poll().ticket == log.ticket
+
+
+def test_entries_are_found_by_their_first_byte(log: Log) -> None:
+    log.append(1, [b"m1", b"", b"x", b"m"])
+    assert log.indexes_starting_with(ord("m"), 1, log.last_index) == [1, 4]
+    assert log.indexes_starting_with(ord("m"), 2, 3) == []
+    assert log.indexes_starting_with(0, 1, 4) == []
+    with pytest.raises(OverflowError):
+        log.indexes_starting_with(256, 1, 4)
+
+
+def test_the_last_entry_of_a_term_is_known(log: Log) -> None:
+    log.append(2, [b"a", b"b"])
+    log.append(4, [b"c"])
+    assert [log.last_index_of_term(term) for term in range(6)] == [0, None, 2, None, 3, None]
+
+
+def test_the_commit_index_is_there_after_reopening(tmp_path: Path) -> None:
+    log = Log.open(tmp_path)
+    log.append(1, [b"a", b"b", b"c"])
+    log.commit(1)
+    log.sync()
+    log.commit(2)
+    log.close()
+    log = Log.open(tmp_path)
+    assert log.committed_index == 1, "it goes along with what is written anyway"
+    log.commit(3)
+    ticket = log.mark_commit()
+    log.sync()
+    assert log.poll().ticket == ticket == log.ticket
+    log.close()
+    log = Log.open(tmp_path)
+    assert (log.committed_index, log.last_index) == (3, 3)
+    with pytest.raises(LogError, match="entries up to 3 are committed"):
+        log.try_append(2, 1, [(2, b"C")])
+    log.close()
 
 
 def test_hard_state_only_goes_forward_and_votes_once_a_term(log: Log) -> None:

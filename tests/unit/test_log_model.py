@@ -21,6 +21,8 @@ class Model:
     base_term: int = 0
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     committed: int = 0
+    marked: int = 0
+    """What a mark must say; another may say more."""
     term: int = 0
     vote: str = ""
     snapshot: tuple[int, int, bytes] | None = None
@@ -113,6 +115,11 @@ class LogMachine(RuleBasedStateMachine):
         self.log.commit(index)
         self.model.committed = max(self.model.committed, index)
 
+    @rule()
+    def mark_commit(self) -> None:
+        self.log.mark_commit()
+        self.model.marked = self.model.committed
+
     @precondition(lambda self: self.model.committed > (self.model.snapshot or (0,))[0])
     @rule(data=st.binary(max_size=100))
     def save_snapshot(self, data: bytes) -> None:
@@ -150,7 +157,9 @@ class LogMachine(RuleBasedStateMachine):
         again = self.log.slice(first + 1, self.model.base, 1 << 20) if first < self.model.base else []
         self.model.entries[:0] = [(term, payload) for _, term, payload in again]
         self.model.base, self.model.base_term = first, self.log.term_at(first) or 0
-        self.model.committed = self.log.snapshot_index
+        marked = max(self.model.marked, self.log.snapshot_index)
+        assert marked <= self.log.committed_index <= self.model.committed
+        self.model.marked = self.model.committed = self.log.committed_index
 
     @invariant()
     def agrees(self) -> None:

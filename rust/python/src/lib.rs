@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use super::hub::{ConfigView, Hub, Reactor};
     #[pymodule_export]
-    use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced};
+    use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 
     /// The version of the core, which is the version of the package.
     #[pymodule_init]

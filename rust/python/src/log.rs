@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::borrow::{entries_of, hold, payloads_of};
 use nacos_core::limits::LOG_SEGMENT_BYTES;
-use nacos_core::log::{self, Appending, Options, SharedLog, SnapshotId};
+use nacos_core::log::{self, Appending, Options, Packed, SharedLog, Slice, SnapshotId};
 use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -23,6 +23,7 @@ fn raised(error: log::LogError) -> PyErr {
         log::LogError::Damaged { .. } => LogCorrupt::new_err(text),
         log::LogError::Locked { .. } => LogLocked::new_err(text),
         log::LogError::Failed { .. } => LogFailed::new_err(text),
+        log::LogError::Malformed { .. } => PyValueError::new_err(text),
         _ => LogError::new_err(text),
     }
 }
@@ -111,6 +112,24 @@ impl From<log::Synced> for Synced {
     }
 }
 
+fn answer(py: Python<'_>, appending: Appending) -> PyResult<Bound<'_, PyAny>> {
+    let conflict = match appending {
+        Appending::Appended { last_index } => return Ok(Appended { last_index }.into_pyobject(py)?.into_any()),
+        Appending::Conflict { term, first_index, last_index } => {
+            Conflict { term: Some(term), first_index: Some(first_index), last_index }
+        }
+        Appending::TooShort { last_index } => Conflict { term: None, first_index: None, last_index },
+    };
+    Ok(conflict.into_pyobject(py)?.into_any())
+}
+
+/// Term and payload of each entry of a blob.
+#[pyfunction]
+pub fn unpack<'py>(py: Python<'py>, packed: &Bound<'py, PyBytes>) -> PyResult<Vec<(u64, Bound<'py, PyBytes>)>> {
+    let entries = log::unpack(packed.as_bytes()).map_err(raised)?;
+    Ok(entries.into_iter().map(|(term, payload)| (term, PyBytes::new(py, payload))).collect())
+}
+
 /// The replicated log of one node.
 #[pyclass(frozen, module = "nacos_core._core")]
 #[derive(Debug)]
@@ -178,6 +197,11 @@ impl Log {
     }
 
     #[getter]
+    fn ticket(&self) -> PyResult<u64> {
+        self.with(|log| log.ticket())
+    }
+
+    #[getter]
     fn term(&self) -> PyResult<u64> {
         self.with(|log| log.hard_state().term)
     }
@@ -219,16 +243,20 @@ impl Log {
     ) -> PyResult<Bound<'py, PyAny>> {
         let held = hold(entries)?;
         let entries = entries_of(&held)?;
-        match self.attempt(|log| log.try_append(prev_index, prev_term, &entries))? {
-            Appending::Appended { last_index } => Ok(Appended { last_index }.into_pyobject(py)?.into_any()),
-            Appending::Conflict { term, first_index, last_index } => {
-                let conflict = Conflict { term: Some(term), first_index: Some(first_index), last_index };
-                Ok(conflict.into_pyobject(py)?.into_any())
-            }
-            Appending::TooShort { last_index } => {
-                Ok(Conflict { term: None, first_index: None, last_index }.into_pyobject(py)?.into_any())
-            }
-        }
+        answer(py, self.attempt(|log| log.try_append(prev_index, prev_term, &entries))?)
+    }
+
+    /// Like `try_append`, with entries that `pack` of another log has made.
+    fn try_append_packed<'py>(
+        &self,
+        py: Python<'py>,
+        prev_index: u64,
+        prev_term: u64,
+        packed: &Bound<'py, PyBytes>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = packed.as_bytes();
+        let appending = py.detach(|| self.log.with(|log| log.try_append_packed(prev_index, prev_term, bytes)));
+        answer(py, appending.map_err(raised)?.map_err(raised)?)
     }
 
     /// Declares the entries up to `index` committed: an attempt to replace them is refused from then on.
@@ -236,10 +264,37 @@ impl Log {
         self.attempt(|log| log.commit(index))
     }
 
+    /// Has the commit index written down though nothing else may be to write; answers the ticket of that.
+    fn mark_commit(&self) -> PyResult<u64> {
+        self.attempt(|log| log.mark_commit())
+    }
+
     /// The entries from `first` to `last`, (index, term, payload) each: as many as fit into `max_bytes`, at least one.
     fn slice<'py>(&self, py: Python<'py>, first: u64, last: u64, max_bytes: usize) -> PyResult<Bound<'py, PyList>> {
-        let slice = py.detach(|| self.log.slice(first, last, max_bytes)).map_err(raised)?;
+        let slice: Slice = py.detach(|| self.log.gather(first, last, max_bytes)).map_err(raised)?;
         PyList::new(py, slice.iter().map(|(index, term, payload)| (index, term, PyBytes::new(py, payload))))
+    }
+
+    /// The last index packed, and entries from `first` on in one blob: as many as fit into `max_bytes`, at least one.
+    fn pack<'py>(
+        &self,
+        py: Python<'py>,
+        first: u64,
+        last: u64,
+        max_bytes: usize,
+    ) -> PyResult<(u64, Bound<'py, PyBytes>)> {
+        let packed: Packed = py.detach(|| self.log.gather(first, last, max_bytes)).map_err(raised)?;
+        Ok((packed.last_index().unwrap_or(first.saturating_sub(1)), PyBytes::new(py, packed.bytes())))
+    }
+
+    /// The entries from `first` to `last` whose payload starts with the byte.
+    fn indexes_starting_with(&self, byte: u8, first: u64, last: u64) -> PyResult<Vec<u64>> {
+        self.with(|log| log.indexes_starting_with(byte, first, last))
+    }
+
+    /// The last entry of exactly this term that the log holds, or has compacted away last.
+    fn last_index_of_term(&self, term: u64) -> PyResult<Option<u64>> {
+        self.with(|log| log.last_index_of_term(term))
     }
 
     /// The term of an entry, of the last one compacted away, or of the snapshot's last; None for any other index.

@@ -44,6 +44,9 @@ pub enum LogError {
     /// A payload or a vote that is longer than the limit.
     #[error("{what} of {length} bytes is longer than the limit of {limit} bytes")]
     TooLong { what: &'static str, length: usize, limit: usize },
+    /// Bytes that no `pack` has made.
+    #[error("the packed entries are malformed at byte {offset}: {what}")]
+    Malformed { offset: usize, what: &'static str },
     /// Waiting for the disk took longer than the caller allowed.
     #[error("the log was not synced within {timeout_ms} ms")]
     Timeout { timeout_ms: u64 },

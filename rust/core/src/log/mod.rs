@@ -8,6 +8,7 @@ mod cache;
 mod disk;
 mod error;
 mod index;
+mod packed;
 mod read;
 mod real_disk;
 mod record;
@@ -24,7 +25,8 @@ mod writer;
 
 pub use disk::{Disk, DiskFile};
 pub use error::LogError;
-pub use read::{DiskReading, Reading, Slice};
+pub use packed::{Packed, unpack};
+pub use read::{DiskReading, Gather, Reading, Slice};
 pub use real_disk::RealDisk;
 pub use recover::Options;
 pub use shared::SharedLog;

@@ -28,16 +28,34 @@ impl Slice {
         self.bytes.extend_from_slice(payload);
         self.entries.push((index, term, start..self.bytes.len()));
     }
+}
 
-    fn has_room(&self, payload_length: usize, max_bytes: usize) -> bool {
-        self.entries.is_empty() || self.bytes.len() + payload_length <= max_bytes
+impl Gather for Slice {
+    fn take(&mut self, index: u64, term: u64, payload: &[u8], max_bytes: usize) -> bool {
+        let fits = self.entries.is_empty() || self.bytes.len() + payload.len() <= max_bytes;
+        if fits {
+            self.push(index, term, payload);
+        }
+        fits
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 }
 
-/// What `slice` found: the entries, or where on the disk they are, to be read without holding the log.
+/// What entries are read into.
+pub trait Gather: Default {
+    /// Takes one more entry, the first in any case, another if it still fits into `max_bytes`; says whether it did.
+    fn take(&mut self, index: u64, term: u64, payload: &[u8], max_bytes: usize) -> bool;
+    /// Whether nothing was taken yet.
+    fn is_empty(&self) -> bool;
+}
+
+/// What was found: the entries, or where on the disk they are, to be read without holding the log.
 #[derive(Debug)]
-pub enum Reading {
-    Ready(Slice),
+pub enum Reading<G> {
+    Ready(G),
     OnDisk(DiskReading),
 }
 
@@ -56,30 +74,39 @@ pub struct DiskReading {
 impl Log {
     /// The entries from `first` to `last` (both included), as many as fit into `max_bytes` of payload but at least one.
     /// The answer may end early; ask again for the rest.
-    pub fn slice(&mut self, first: u64, last: u64, max_bytes: usize) -> Result<Reading, LogError> {
+    pub fn slice(&mut self, first: u64, last: u64, max_bytes: usize) -> Result<Reading<Slice>, LogError> {
+        self.gather(first, last, max_bytes)
+    }
+
+    /// Like `slice`, into whatever the caller wants.
+    pub(super) fn gather<G: Gather>(
+        &mut self,
+        first: u64,
+        last: u64,
+        max_bytes: usize,
+    ) -> Result<Reading<G>, LogError> {
         self.check()?;
         if first < self.first_index() || last > self.last_index() {
             let (first_index, last_index) = (self.first_index(), self.last_index());
             let index = if first < first_index { first } else { last };
             return Err(LogError::OutOfRange { index, first: first_index, last: last_index });
         }
-        let mut slice = Slice::default();
+        let mut gathered = G::default();
         for index in first..=last {
             let position = self.index.position(index).unwrap_or(u64::MAX);
             let Some(bytes) = self.in_memory_at(position) else {
-                if slice.entries.is_empty() {
+                if gathered.is_empty() {
                     return self.plan_reading(first, last, max_bytes).map(Reading::OnDisk);
                 }
                 break;
             };
             // What this process wrote into its own memory needs no second check of its checksum on the disk.
             let (record, _) = decode(bytes, Place { salt: self.salt, position }).map_err(|_| damaged_memory(index))?;
-            if !slice.has_room(record.payload.len(), max_bytes) {
+            if !gathered.take(index, record.term, record.payload, max_bytes) {
                 break;
             }
-            slice.push(index, record.term, record.payload);
         }
-        Ok(Reading::Ready(slice))
+        Ok(Reading::Ready(gathered))
     }
 
     fn in_memory_at(&self, position: u64) -> Option<&[u8]> {
@@ -120,9 +147,9 @@ impl Log {
 
 impl DiskReading {
     /// Reads and checks the entries.
-    pub fn read(self) -> Result<Slice, LogError> {
+    pub fn read<G: Gather>(self) -> Result<G, LogError> {
         let mut window = Window::new(Arc::clone(&self.file), self.path.clone())?;
-        let mut slice = Slice::default();
+        let mut gathered = G::default();
         for (at, position) in self.positions.iter().enumerate() {
             let index = self.first_index + at as u64;
             let offset = SEGMENT_HEADER_BYTES + position - self.segment_position;
@@ -135,12 +162,11 @@ impl DiskReading {
             if record.kind != Kind::Entry || record.index != index {
                 return Err(damaged("another record stands here"));
             }
-            if !slice.has_room(record.payload.len(), self.max_bytes) {
+            if !gathered.take(index, record.term, record.payload, self.max_bytes) {
                 break;
             }
-            slice.push(index, record.term, record.payload);
         }
-        Ok(slice)
+        Ok(gathered)
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) const RECORD_ALIGN_BYTES: usize = 8;
 /// The smallest unit that a disk writes whole; a torn write loses whole sectors.
 pub(crate) const SECTOR_BYTES: usize = 512;
 
+/// Bytes of a mark's payload.
+pub(crate) const MARK_PAYLOAD_BYTES: usize = 8;
+
 const LENGTH_BITS: u32 = 28;
 const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
 
@@ -27,7 +30,8 @@ pub(crate) enum Kind {
     Hard = 2,
     /// From here on the last entry is (index, term): what followed it is gone.
     Cut = 3,
-    /// The end of a synced group: index is the position at which the group starts, term counts its blank sectors.
+    /// The end of a synced group: index is the position at which the group starts, term counts its blank sectors, and the
+    /// payload is the index that was declared committed (see `mark_payload`).
     Mark = 4,
 }
 
@@ -139,11 +143,26 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Result<(Record<'_>, usize), 
     Ok((Record { kind, index: word64(header, 8), term: word64(header, 16), payload }, size))
 }
 
+/// The payload of a mark.
+pub(crate) fn mark_payload(committed: u64) -> [u8; MARK_PAYLOAD_BYTES] {
+    committed.to_le_bytes()
+}
+
+/// The index that a mark declares committed; the first logs had marks without one.
+pub(crate) fn marked_commit(payload: &[u8]) -> Result<u64, &'static str> {
+    match payload.len() {
+        0 => Ok(0),
+        MARK_PAYLOAD_BYTES => Ok(word64(payload, 0)),
+        _ => Err("the mark is of an unknown shape"),
+    }
+}
+
 /// The offsets in `bytes` at which a mark may start: cheap to test, to be confirmed by `decode`.
 pub(crate) fn mark_candidates(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    let wanted = ((Kind::Mark as u32) << LENGTH_BITS).to_le_bytes();
+    let wanted =
+        [0, MARK_PAYLOAD_BYTES].map(|length| ((Kind::Mark as u32) << LENGTH_BITS | length as u32).to_le_bytes());
     let offsets = (0..bytes.len().saturating_sub(RECORD_HEADER_BYTES - 1)).step_by(RECORD_ALIGN_BYTES);
-    offsets.filter(move |offset| bytes[offset + 4..offset + 8] == wanted)
+    offsets.filter(move |offset| wanted.iter().any(|wanted| bytes[offset + 4..offset + 8] == *wanted))
 }
 
 /// Counts the sectors of a group that hold only zeros. The group may start and end inside a sector, and comes in pieces.

@@ -14,8 +14,8 @@ use super::error::LogError;
 use super::index::Index;
 use super::read::Window;
 use super::record::{
-    Defect, Kind, Place, RECORD_ALIGN_BYTES, RECORD_HEADER_BYTES, Record, blank_sectors, decode, encode,
-    fill_checksums, mark_candidates,
+    Defect, Kind, MARK_PAYLOAD_BYTES, Place, RECORD_ALIGN_BYTES, Record, blank_sectors, decode, encode, fill_checksums,
+    mark_candidates, mark_payload, marked_commit, record_bytes,
 };
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_sequence};
 use super::snapshot::newest_snapshot;
@@ -53,6 +53,8 @@ impl Default for Options {
 struct Replay {
     index: Index,
     hard: HardState,
+    /// The newest index that a mark declares committed.
+    committed: u64,
     salt: u64,
     /// The stream position behind the last whole record.
     position: u64,
@@ -101,9 +103,11 @@ impl Log {
             cache_bytes: options.cache_bytes,
             _lock: lock,
         };
+        let committed = replay.committed;
         let mut log = Log::start(replay.index, replay.hard, snapshot, replay.salt, replay.position, Some(storage));
         log.report = replay.report;
         log.start_over_behind_snapshot();
+        log.recover_commit(committed);
         Ok((log, writer))
     }
 }
@@ -208,6 +212,7 @@ impl Replay {
         Self {
             index: Index::new(header.last_index, header.last_term),
             hard: header.hard.clone(),
+            committed: 0,
             salt: header.salt,
             position: header.position,
             proven: header.position,
@@ -260,7 +265,7 @@ impl Replay {
                 return Err("an entry is missing in front of this one");
             }
             Kind::Entry if record.term < self.index.last_term() => return Err("the term of the entry goes back"),
-            Kind::Entry => self.index.push(record.term, self.position),
+            Kind::Entry => self.index.push(record.term, self.position, record.payload),
             Kind::Hard => {
                 let vote = std::str::from_utf8(record.payload).map_err(|_| "the vote is not text")?;
                 if vote.len() > LOG_VOTE_BYTES_MAX {
@@ -272,7 +277,7 @@ impl Replay {
             Kind::Mark if !(segment_position..=self.position).contains(&record.index) => {
                 return Err("the mark is not that of a group of this segment");
             }
-            Kind::Mark => {}
+            Kind::Mark => self.committed = self.committed.max(marked_commit(record.payload)?),
         }
         Ok(())
     }
@@ -295,10 +300,11 @@ impl Replay {
         if !self.ends_with_mark {
             let blanks = blank_sectors(&bytes, start);
             let mark = bytes.len();
-            encode(&mut bytes, Kind::Mark, self.proven, blanks, &[]);
+            encode(&mut bytes, Kind::Mark, self.proven, blanks, &mark_payload(self.committed));
             fill_checksums(&mut bytes[mark..], self.salt, self.position);
-            segment.end += RECORD_HEADER_BYTES as u64;
-            self.position += RECORD_HEADER_BYTES as u64;
+            let size = record_bytes(MARK_PAYLOAD_BYTES) as u64;
+            segment.end += size;
+            self.position += size;
         }
         if self.proven == segment.position {
             segment.write(&reader.header.encode(), 0)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::Disk;
 use super::error::LogError;
-use super::read::{Reading, Slice};
+use super::read::{Gather, Reading};
 use super::real_disk::RealDisk;
 use super::recover::Options;
 use super::signal::Signal;
@@ -129,10 +129,10 @@ impl SharedLog {
         }
     }
 
-    /// Entries from `first` to `last`; see `Log::slice`. The disk is read without holding the log.
-    pub fn slice(&self, first: u64, last: u64, max_bytes: usize) -> Result<Slice, LogError> {
-        match self.with(|log| log.slice(first, last, max_bytes))?? {
-            Reading::Ready(slice) => Ok(slice),
+    /// Entries from `first` to `last`, as a `Slice` or as `Packed`. The disk is read without holding the log.
+    pub fn gather<G: Gather>(&self, first: u64, last: u64, max_bytes: usize) -> Result<G, LogError> {
+        match self.with(|log| log.gather(first, last, max_bytes))?? {
+            Reading::Ready(gathered) => Ok(gathered),
             Reading::OnDisk(reading) => reading.read(),
         }
     }

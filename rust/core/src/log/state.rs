@@ -14,7 +14,7 @@ use super::cache::{Cache, Chunk};
 use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::index::Index;
-use super::record::{BlankSectors, Kind, encode, fill_checksums, record_bytes};
+use super::record::{BlankSectors, Kind, encode, fill_checksums, mark_payload, record_bytes};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::snapshot::{SnapshotFailure, SnapshotSource, SnapshotWork};
 use crate::limits::{LOG_CHECKSUM_LAG_BYTES, LOG_CHUNK_BYTES, LOG_ENTRY_BYTES_MAX, LOG_VOTE_BYTES_MAX};
@@ -101,6 +101,9 @@ pub struct Log {
     pub(super) index: Index,
     pub(super) hard: HardState,
     pub(super) committed: u64,
+    /// What the last mark says of it, and whether a mark is wanted though nothing else is to be written.
+    marked_commit: u64,
+    wants_mark: bool,
     pub(super) snapshot: SnapshotId,
     /// The data of the snapshot, where there is no disk to hold it.
     pub(super) memory_snapshot: Option<Arc<Vec<u8>>>,
@@ -145,6 +148,8 @@ impl Log {
             index,
             hard,
             committed: snapshot.index,
+            marked_commit: snapshot.index,
+            wants_mark: false,
             snapshot,
             memory_snapshot: None,
             salt,
@@ -207,6 +212,16 @@ impl Log {
     /// The term of an entry, of the last one compacted away, or of the snapshot's last; `None` for any other index.
     pub fn term_at(&self, index: u64) -> Option<u64> {
         self.index.term_at(index).or_else(|| (index == self.snapshot.index && index > 0).then_some(self.snapshot.term))
+    }
+
+    /// The last entry of exactly this term that the log holds, or has compacted away last.
+    pub fn last_index_of_term(&self, term: u64) -> Option<u64> {
+        self.index.last_index_of_term(term)
+    }
+
+    /// The entries from `first` to `last` whose payload starts with the byte; only the index is looked at.
+    pub fn indexes_starting_with(&self, byte: u8, first: u64, last: u64) -> Vec<u64> {
+        self.index.starting_with(byte, first, last)
     }
 
     /// Refuses everything once a write or a sync has failed.
@@ -301,6 +316,23 @@ impl Log {
         Ok(())
     }
 
+    /// Has the index that was declared committed written down now, though nothing else may be to write: a clean stop
+    /// calls it. Otherwise it goes along with the next group. The ticket that comes back says when it is durable.
+    pub fn mark_commit(&mut self) -> Result<u64, LogError> {
+        self.check()?;
+        if self.committed > self.marked_commit {
+            self.wants_mark = self.storage.is_some();
+            self.queued();
+        }
+        Ok(self.ticket)
+    }
+
+    /// Takes over what recovery found to have been declared committed.
+    pub(super) fn recover_commit(&mut self, index: u64) {
+        self.committed = self.committed.max(index.min(self.last_index()));
+        self.marked_commit = self.committed;
+    }
+
     /// Forgets the entries up to `index`, which the last snapshot must cover.
     pub fn compact(&mut self, index: u64) -> Result<(), LogError> {
         self.check()?;
@@ -364,7 +396,7 @@ impl Log {
             return None;
         }
         let removals = self.take_removals();
-        let grown = self.end_position() > self.group_position;
+        let grown = self.has_group();
         if !grown && removals.is_empty() {
             return None;
         }
@@ -399,7 +431,12 @@ impl Log {
     pub fn has_work(&self) -> bool {
         let Some(storage) = &self.storage else { return false };
         let removable = storage.segments.get(1).is_some_and(|second| second.position <= self.first_position());
-        self.in_flight.is_none() && (removable || self.end_position() > self.group_position)
+        self.in_flight.is_none() && (removable || self.has_group())
+    }
+
+    /// Whether there is something to write, were it only a mark.
+    fn has_group(&self) -> bool {
+        self.wants_mark || self.end_position() > self.group_position
     }
 
     /// The ticket of the last operation.
@@ -450,7 +487,7 @@ impl Log {
         let position = self.end_position();
         let index = self.last_index() + 1;
         self.push_record(Kind::Entry, index, term, payload);
-        self.index.push(term, position);
+        self.index.push(term, position, payload);
     }
 
     /// Makes (index, term) the last entry, and takes back what had been synced behind it.
@@ -528,7 +565,8 @@ impl Log {
             blanks.add(&chunk.bytes);
         }
         blanks.add(&self.pending);
-        self.push_record(Kind::Mark, self.group_position, blanks.count(), &[]);
+        self.push_record(Kind::Mark, self.group_position, blanks.count(), &mark_payload(self.committed));
+        (self.marked_commit, self.wants_mark) = (self.committed, false);
         if !self.pending.is_empty() {
             self.seal_chunk();
         }

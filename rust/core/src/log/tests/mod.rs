@@ -3,6 +3,7 @@
 mod crash;
 mod model;
 mod operations;
+mod packed;
 mod record;
 mod recovery;
 mod steps;

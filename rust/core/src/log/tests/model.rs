@@ -48,6 +48,9 @@ impl State {
 pub struct Model {
     pub now: State,
     pub committed: u64,
+    /// What the mark of the group under way says of it, and the mark of the last that was acknowledged.
+    commit_taken: u64,
+    commit_synced: u64,
     pub snapshot: SnapshotId,
     pub data: Vec<u8>,
     /// The snapshot that was being saved when something went wrong: it may stand.
@@ -113,12 +116,21 @@ impl Model {
         self.record();
     }
 
-    pub fn begin_sync(&mut self) {
+    /// Whether more is committed than any mark says that was handed out to be written.
+    pub fn is_commit_unmarked(&self) -> bool {
+        self.committed > self.commit_taken
+    }
+
+    pub fn begin_sync(&mut self, has_mark: bool) {
+        if has_mark {
+            self.commit_taken = self.committed;
+        }
         self.taken = self.possible.len() - 1;
     }
 
     pub fn complete_sync(&mut self) {
         self.possible.drain(..self.taken);
+        self.commit_synced = self.commit_taken;
     }
 
     pub fn save_snapshot(&mut self, id: SnapshotId, data: Vec<u8>) {
@@ -150,7 +162,16 @@ impl Model {
         self.attempted = None;
         let loaded = log.snapshot_source().load().expect("the snapshot is whole");
         assert_eq!(loaded.map(|loaded| loaded.data.to_vec()).unwrap_or_default(), self.data);
-        self.committed = found.index;
+        let lowest = self.commit_synced.max(found.index);
+        assert!(
+            log.committed() >= lowest,
+            "a mark that was acknowledged is forgotten: {} of {lowest}",
+            log.committed()
+        );
+        assert!(log.committed() <= self.committed, "{} was never declared committed", log.committed());
+        assert!(log.committed() <= log.last_index());
+        self.committed = log.committed();
+        (self.commit_taken, self.commit_synced) = (self.committed, self.committed);
         let recovered = read_state(log).expect("what was recovered can be read");
         let matches = |possible: &&State| {
             let mut expected = (*possible).clone();

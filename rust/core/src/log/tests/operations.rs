@@ -12,6 +12,7 @@ pub enum Operation {
     TryAppend { back: u64, term_step: u64, sizes: Vec<u16> },
     HardState { term_step: u64, vote: u8 },
     Commit { back: u64 },
+    MarkCommit,
     Sync,
     BeginSync,
     CompleteSync,
@@ -26,6 +27,7 @@ pub fn operations(count_max: usize) -> impl Strategy<Value = Vec<Operation>> {
         3 => (0..6u64, 0..2u64, sizes()).prop_map(|(back, term_step, sizes)| Operation::TryAppend { back, term_step, sizes }),
         2 => (0..2u64, 0..3u8).prop_map(|(term_step, vote)| Operation::HardState { term_step, vote }),
         1 => (0..4u64).prop_map(|back| Operation::Commit { back }),
+        1 => Just(Operation::MarkCommit),
         5 => Just(Operation::Sync),
         2 => Just(Operation::BeginSync),
         2 => Just(Operation::CompleteSync),
@@ -92,6 +94,12 @@ impl Bench {
                 let index = self.log.last_index().saturating_sub(*back);
                 self.log.commit(index)?;
                 self.model.committed = self.model.committed.max(index);
+                Ok(())
+            }
+            Operation::MarkCommit => {
+                let wanted = self.model.is_commit_unmarked();
+                self.log.mark_commit()?;
+                assert!(!wanted || self.work.is_some() || self.log.has_work(), "there is something to write");
                 Ok(())
             }
             Operation::Sync => {
@@ -179,8 +187,8 @@ impl Bench {
 
     fn begin_sync(&mut self) {
         if let Some(work) = self.log.begin_sync() {
+            self.model.begin_sync(!work.group.is_empty());
             self.work = Some(work);
-            self.model.begin_sync();
         }
     }
 

@@ -19,7 +19,7 @@ fn written() -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
 
 fn written_on(disk: SimulatedDisk) -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
     let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("new");
-    for payloads in [[vec![b'1'; 300], vec![b'1'; 300]], [vec![b'2'; 1344], vec![b'2'; 1400]]] {
+    for payloads in [[vec![b'1'; 300], vec![b'1'; 300]], [vec![b'2'; 1336], vec![b'2'; 1400]]] {
         log.append(1, &payloads.each_ref().map(Vec::as_slice)).expect("appended");
         let work = log.begin_sync().expect("there is work");
         log.complete_sync(writer.perform(&work));
@@ -67,7 +67,7 @@ fn a_repair_may_be_cut_short_anywhere() {
     for seed in 0..300 {
         let (disk, file, bytes) = written_on(SimulatedDisk::new(seed));
         let third = bytes.iter().position(|byte| *byte == b'2').expect("there");
-        let fourth = third + 1344;
+        let fourth = third + 1336;
         assert_eq!(fourth % SECTOR_BYTES, 0, "so that the mark that a repair writes fills the sector that is missing");
         file.write_at(&[0; SECTOR_BYTES], fourth as u64).expect("written");
         file.sync().expect("synced");
@@ -165,4 +165,35 @@ fn two_logs_never_share_a_disk() {
     assert!(matches!(open(&disk), Err(LogError::Locked { .. })));
     drop(log);
     open(&disk).expect("free again");
+}
+
+#[test]
+fn marks_of_the_first_logs_say_nothing_of_the_commit_and_are_marks_all_the_same() {
+    use crate::log::record::{Kind, Place, decode, encode, fill_checksums};
+
+    let (disk, file, bytes) = written();
+    // The same log as it was written before marks had a payload.
+    let (mut old, mut at, mut group) = (bytes[..SECTOR_BYTES].to_vec(), SECTOR_BYTES, 0u64);
+    while at < bytes.len() {
+        let position = (at - SECTOR_BYTES) as u64;
+        let Ok((record, size)) = decode(&bytes[at..], Place { salt: 0, position }) else { break };
+        let start = old.len();
+        let is_mark = record.kind == Kind::Mark;
+        let (index, payload) = if is_mark { (group, &[][..]) } else { (record.index, record.payload) };
+        encode(&mut old, record.kind, index, record.term, payload);
+        fill_checksums(&mut old[start..], 0, (start - SECTOR_BYTES) as u64);
+        if is_mark {
+            group = (old.len() - SECTOR_BYTES) as u64;
+        }
+        at += size;
+    }
+    file.set_length(0).expect("cut");
+    file.write_at(&old, 0).expect("written");
+    let log = open(&disk).expect("sound");
+    assert_eq!((log.last_index(), log.committed(), log.recovery_report()), (4, 0, None));
+    drop(log);
+    // The mark proves that the group before it was synced: damage there is no torn write.
+    let first = old.iter().position(|byte| *byte == b'1').expect("there");
+    disk.flip_bit(SEGMENT, first, 0);
+    damaged_offset(&disk);
 }

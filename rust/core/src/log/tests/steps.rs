@@ -53,3 +53,70 @@ fn compacted_entries_agree_by_definition() {
     let refused = log.try_append(2, 5, &[]);
     assert!(matches!(refused, Err(LogError::Committed { .. })), "{refused:?}");
 }
+
+#[test]
+fn the_commit_index_goes_along_with_the_next_group_or_with_a_mark_of_its_own() {
+    let disk = SimulatedDisk::new(0);
+    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), Options::default()).expect("new");
+    let mut sync = |log: &mut Log| {
+        let work = log.begin_sync().expect("there is work");
+        log.complete_sync(writer.perform(&work));
+    };
+    log.append(1, &[b"a", b"b", b"c"]).expect("appended");
+    sync(&mut log);
+    log.commit(2).expect("there");
+    log.set_hard_state(1, "me").expect("set");
+    sync(&mut log);
+    log.commit(3).expect("there");
+    assert!(!log.has_work(), "it causes no write of its own");
+    let reopened = |disk: &SimulatedDisk| {
+        disk.cut_power();
+        Log::open(Arc::new(disk.clone()), Options::default()).expect("sound").0.committed()
+    };
+    let ticket = log.mark_commit().expect("in order");
+    assert!(log.has_work());
+    sync(&mut log);
+    assert_eq!(log.synced().ticket, ticket);
+    assert_eq!(log.mark_commit().expect("in order"), ticket, "it is written already");
+    assert!(!log.has_work());
+    assert_eq!(reopened(&disk), 3);
+    assert_eq!(reopened(&disk), 3);
+}
+
+#[test]
+fn the_last_entry_of_a_term_is_known() {
+    let (mut log, _) = opened();
+    log.append(2, &[b"a", b"b"]).expect("appended");
+    log.append(4, &[b"c"]).expect("appended");
+    log.append(5, &[b"d", b"e"]).expect("appended");
+    let known = |log: &Log| (0..7).map(|term| log.last_index_of_term(term)).collect::<Vec<_>>();
+    assert_eq!(known(&log), [Some(0), None, Some(2), None, Some(3), Some(5), None]);
+    let work = log.begin_snapshot(SnapshotId { index: 3, term: 4 }).expect("forward");
+    let result = work.perform(b"state");
+    log.complete_snapshot(&work, b"state", result).expect("saved");
+    log.compact(3).expect("covered");
+    assert_eq!(known(&log), [None, None, None, None, Some(3), Some(5), None]);
+    log.try_append(3, 4, &[(6, b"D")]).expect("appended");
+    assert_eq!(known(&log), [None, None, None, None, Some(3), None, Some(4)]);
+}
+
+#[test]
+fn entries_are_found_by_their_first_byte() {
+    let disk = SimulatedDisk::new(0);
+    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), Options::default()).expect("new");
+    log.append(1, &[b"m1", b"", b"\0", b"x", b"m"]).expect("appended");
+    log.try_append(4, 1, &[(2, b"y"), (2, b"m6")]).expect("appended");
+    let work = log.begin_sync().expect("there is work");
+    log.complete_sync(writer.perform(&work));
+    drop(log);
+    let (mut log, _) = Log::open(Arc::new(disk), Options::default()).expect("sound");
+    assert_eq!(log.indexes_starting_with(b'm', 1, 6), [1, 6]);
+    assert_eq!(log.indexes_starting_with(b'm', 0, u64::MAX - 1), [1, 6]);
+    assert_eq!(log.indexes_starting_with(b'm', 2, 5), [] as [u64; 0]);
+    assert_eq!(log.indexes_starting_with(0, 1, 6), [3], "an empty payload starts with nothing");
+    let work = log.begin_snapshot(SnapshotId { index: 1, term: 1 }).expect("forward");
+    let result = work.perform(b"state");
+    log.complete_snapshot(&work, b"state", result).expect("saved");
+    log.compact(1).expect("covered");
+    assert_eq!(log.indexes_starting_with(b'm', 1, 6), [6]);
+}
