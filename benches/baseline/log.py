@@ -80,6 +80,10 @@ class PlainLog:
         self.base_index = self.last_index
         del self.terms[:-1], self.offsets[:-1]
         self.batches.clear()
+        if self.file is not None:
+            self.file.seek(0)
+            self.file.truncate()
+            self.offsets, self.end = [0], 0
 
     def _write(self, parts: list[bytes], end: int) -> None:
         data = b"".join(parts)

@@ -111,7 +111,14 @@ pub const LOG_CHUNK_BYTES: usize = 256 * 1024;
 pub const LOG_CHECKSUM_LAG_BYTES: usize = 8 * 1024;
 /// Empty buffers for such pieces that one log keeps for use again.
 pub const LOG_SPARE_CHUNKS_COUNT_MAX: usize = 16;
+/// How often the log's writer tries to get at the log, with so many pauses of the processor in between (about 1 µs), before
+/// it goes to sleep over it.
+pub const LOG_LOCK_TRIES_COUNT: usize = 200;
+/// See `LOG_LOCK_TRIES_COUNT`.
+pub const LOG_LOCK_PAUSES_COUNT: usize = 32;
 /// Zeros written ahead of small groups, so that their syncs change no metadata of the file.
 pub const LOG_ZERO_AHEAD_BYTES: usize = 256 * 1024;
+/// Room on the disk that is reserved behind a group too large for that.
+pub const LOG_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// Groups above this gain nothing from zeros written ahead.
 pub const LOG_ZERO_AHEAD_GROUP_BYTES_MAX: u64 = 64 * 1024;

@@ -32,6 +32,17 @@ pub trait DiskFile: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of it, growing the file if needed; a gap reads as zeros.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes the parts one behind the other, like `write_at`; a disk that can do so writes them at once.
+    fn write_parts_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        for part in parts {
+            self.write_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
+    /// Says that so much will soon be written from `offset` on. Neither contents nor length change; a disk that cannot
+    /// prepare for it does nothing.
+    fn reserve(&self, _offset: u64, _length: u64) {}
     /// Cuts the file, or extends it with zeros.
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// Makes contents and length durable.

@@ -1,8 +1,8 @@
-//! The real folder: `pwrite`, `fdatasync`, and an advisory lock on a file of its own.
+//! The real folder: `pwritev`, `fdatasync`, and an advisory lock on a file of its own.
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 use super::disk::{Disk, DiskFile};
 
 const LOCK_NAME: &str = "lock";
+/// As many parts as Linux takes in one call (IOV_MAX).
+const IO_SLICES_COUNT_MAX: usize = 1024;
 
 /// A folder of the file system.
 #[derive(Debug)]
@@ -105,6 +107,31 @@ impl DiskFile for RealFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_parts_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut left = &mut slices[..];
+        // Skips empty parts at the start, as below, so that nothing written means a disk that takes no more.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            let written = match rustix::io::pwritev(&self.file, &left[..left.len().min(IO_SLICES_COUNT_MAX)], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            offset += written as u64;
+            IoSlice::advance_slices(&mut left, written);
+        }
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, offset: u64, length: u64) {
+        // A file system that cannot do it, or has no room, says so again when it is written to.
+        let _ = rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::KEEP_SIZE, offset, length);
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

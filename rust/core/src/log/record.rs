@@ -199,9 +199,8 @@ impl BlankSectors {
     }
 
     /// How many sectors were blank, the last one counted as far as it goes.
-    pub fn count(mut self) -> u64 {
-        self.close();
-        self.count
+    pub fn count(&self) -> u64 {
+        self.count + u64::from(self.open.unwrap_or(false))
     }
 
     fn close(&mut self) {

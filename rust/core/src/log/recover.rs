@@ -200,7 +200,7 @@ fn replay_segments(disk: &Arc<dyn Disk>, headers: &[SegmentHeader]) -> Result<(R
         if is_last {
             let end = SEGMENT_HEADER_BYTES + replay.position - header.position;
             let allocated = reader.window.length.max(end);
-            let segment = OpenSegment { file, path, position: header.position, end, allocated };
+            let segment = OpenSegment { file, path, position: header.position, end, allocated, reserved: 0 };
             current = Some(replay.make_durable(&mut reader, segment)?);
         }
     }

@@ -1,11 +1,12 @@
 //! The log with its writer thread: callers append, the thread syncs whatever has gathered, the descriptor tells.
 
+use std::hint::spin_loop;
 use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use super::disk::Disk;
@@ -15,8 +16,9 @@ use super::real_disk::RealDisk;
 use super::recover::Options;
 use super::signal::Signal;
 use super::snapshot::Snapshot;
-use super::state::{Log, SnapshotId, Synced};
+use super::state::{Log, SnapshotId, Synced, Work};
 use super::writer::Writer;
+use crate::limits::{LOG_LOCK_PAUSES_COUNT, LOG_LOCK_TRIES_COUNT};
 
 /// A log that many threads may use. Nothing here blocks on the disk except `sync`, `close`, the snapshots, and the
 /// reading of entries that are no longer in memory.
@@ -31,8 +33,8 @@ pub struct SharedLog {
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// Wakes the writer.
-    work: Condvar,
+    /// Parks while there is nothing to write.
+    writer: OnceLock<Thread>,
     /// Wakes those who wait in `sync`.
     done: Condvar,
     signal: OnceLock<Signal>,
@@ -72,7 +74,7 @@ impl SharedLog {
 
     fn new(log: Log) -> Self {
         let inner = Mutex::new(Inner { log: Some(log), closing: false });
-        let shared = Shared { inner, work: Condvar::new(), done: Condvar::new(), signal: OnceLock::new() };
+        let shared = Shared { inner, writer: OnceLock::new(), done: Condvar::new(), signal: OnceLock::new() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None), snapshots: Mutex::new(()) }
     }
 
@@ -82,9 +84,11 @@ impl SharedLog {
         let log = inner.log.as_mut().ok_or(LogError::Closed)?;
         let before = log.synced();
         let result = operation(log);
-        if log.has_work() {
-            self.shared.work.notify_one();
-        } else if log.synced() != before {
+        let (has_work, is_synced) = (log.has_work(), log.synced() != before);
+        drop(inner);
+        if has_work {
+            self.shared.wake_writer();
+        } else if is_synced {
             self.shared.raise();
         }
         Ok(result)
@@ -158,7 +162,7 @@ impl SharedLog {
     /// Syncs what is left, ends the thread and gives the folder free. Later calls raise `Closed`; closing twice is fine.
     pub fn close(&self) -> Result<(), LogError> {
         self.shared.lock().closing = true;
-        self.shared.work.notify_one();
+        self.shared.wake_writer();
         let handle = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         if let Some(handle) = handle {
             // The thread catches its own panics.
@@ -196,30 +200,56 @@ impl Shared {
         }
     }
 
-    /// The writer's thread: takes what has gathered, writes and syncs it, again and again.
-    fn write_until_closed(&self, mut writer: Writer) {
-        let mut inner = self.lock();
-        loop {
-            let work = inner.log.as_mut().and_then(Log::begin_sync);
-            let Some(work) = work else {
-                if inner.closing {
-                    return;
-                }
-                inner = self.work.wait(inner).unwrap_or_else(|poisoned| poisoned.into_inner());
-                continue;
-            };
-            drop(inner);
-            let result = catch_unwind(AssertUnwindSafe(|| writer.perform(&work)));
-            let result = result.unwrap_or_else(|_| {
-                let source = io::Error::other("the writer panicked");
-                Err(LogError::io("write to", "the log".into(), source))
-            });
-            inner = self.lock();
-            if let Some(log) = inner.log.as_mut() {
-                log.complete_sync(result);
+    /// Like `lock`, for the writer: a caller that appends without a pause has the lock back before a thread that sleeps has
+    /// woken up, so the writer waits awake for as long as one append may take.
+    fn lock_awake(&self) -> MutexGuard<'_, Inner> {
+        for _ in 0..LOG_LOCK_TRIES_COUNT {
+            match self.inner.try_lock() {
+                Ok(inner) => return inner,
+                Err(TryLockError::Poisoned(_)) => break,
+                // Seldom enough not to take the cache line away from whoever works on the log.
+                Err(TryLockError::WouldBlock) => (0..LOG_LOCK_PAUSES_COUNT).for_each(|_| spin_loop()),
             }
-            self.done.notify_all();
-            self.raise();
+        }
+        self.lock()
+    }
+
+    /// Lets the writer look for work, unless it is about to do so anyway.
+    fn wake_writer(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
         }
     }
+
+    /// The writer's thread: takes what has gathered, writes and syncs it, again and again.
+    fn write_until_closed(&self, mut writer: Writer) {
+        // Before it first looks for work, so that nobody who leaves some later misses it.
+        let _ = self.writer.set(thread::current());
+        let mut written = None;
+        loop {
+            let mut inner = self.lock_awake();
+            let told = written.take().map(|result| inner.log.as_mut().map(|log| log.complete_sync(result))).is_some();
+            let work = inner.log.as_mut().and_then(Log::begin_sync);
+            let closing = inner.closing;
+            drop(inner);
+            if told {
+                self.done.notify_all();
+                self.raise();
+            }
+            match work {
+                // What was written is dropped here, before the log lets go of it: so the log is the last owner, and uses
+                // the buffers again.
+                Some(work) => written = Some(perform(&mut writer, work)),
+                None if closing => return,
+                None => thread::park(),
+            }
+        }
+    }
+}
+
+fn perform(writer: &mut Writer, work: Work) -> Result<(), LogError> {
+    catch_unwind(AssertUnwindSafe(|| writer.perform(&work))).unwrap_or_else(|_| {
+        let source = io::Error::other("the writer panicked");
+        Err(LogError::io("write to", "the log".into(), source))
+    })
 }

@@ -81,6 +81,13 @@ pub(super) struct Storage {
     pub _lock: Box<dyn Any + Send + Sync>,
 }
 
+impl Storage {
+    /// Whether a group that starts at `position` starts a new segment.
+    fn is_full(&self, position: u64) -> bool {
+        self.segments.back().is_some_and(|current| position - current.position >= self.segment_bytes)
+    }
+}
+
 impl fmt::Debug for Storage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Storage").field("disk", &self.disk).field("segments", &self.segments).finish()
@@ -117,6 +124,8 @@ pub struct Log {
     pub(super) pending_position: u64,
     /// How much of what is pending has its checksums.
     checked: usize,
+    /// Counts the blank sectors of the group that gathers, as far as it has its checksums.
+    blanks: BlankSectors,
     /// Where the next group starts, and the last entry and hard state as of there: for a segment that starts there.
     group_position: u64,
     pub(super) written: (u64, u64, HardState),
@@ -144,7 +153,7 @@ impl Log {
     ) -> Self {
         let written = (index.last_index(), index.last_term(), hard.clone());
         let synced = Synced { index: index.last_index(), ticket: 0 };
-        Self {
+        let mut log = Self {
             index,
             hard,
             committed: snapshot.index,
@@ -159,6 +168,7 @@ impl Log {
             pending: Vec::new(),
             pending_position: position,
             checked: 0,
+            blanks: BlankSectors::new(0),
             group_position: position,
             written,
             in_flight: None,
@@ -166,7 +176,9 @@ impl Log {
             ticket: 0,
             failed: None,
             report: None,
-        }
+        };
+        log.blanks = BlankSectors::new(log.group_offset());
+        log
     }
 
     /// The first entry that can be read; one more than `last_index` when there is none.
@@ -522,7 +534,12 @@ impl Log {
 
     fn fill_checksums(&mut self) {
         let position = self.pending_position + self.checked as u64;
-        fill_checksums(&mut self.pending[self.checked..], self.salt, position);
+        let records = &mut self.pending[self.checked..];
+        fill_checksums(records, self.salt, position);
+        if self.storage.is_some() {
+            // Counted while the bytes are still in this processor's cache: the writer would wait for each sector.
+            self.blanks.add(records);
+        }
         self.checked = self.pending.len();
     }
 
@@ -558,28 +575,28 @@ impl Log {
 
     /// Ends the group that has gathered with its mark and takes it.
     fn take_group(&mut self) -> Vec<Arc<Chunk>> {
-        let segment_position =
-            self.storage.as_ref().and_then(|storage| storage.segments.back()).map_or(0, |s| s.position);
-        let mut blanks = BlankSectors::new(SEGMENT_HEADER_BYTES + self.group_position - segment_position);
-        for chunk in &self.sealed {
-            blanks.add(&chunk.bytes);
-        }
-        blanks.add(&self.pending);
-        self.push_record(Kind::Mark, self.group_position, blanks.count(), &mark_payload(self.committed));
+        self.fill_checksums();
+        self.push_record(Kind::Mark, self.group_position, self.blanks.count(), &mark_payload(self.committed));
         (self.marked_commit, self.wants_mark) = (self.committed, false);
-        if !self.pending.is_empty() {
-            self.seal_chunk();
-        }
+        self.seal_chunk();
         self.group_position = self.pending_position;
+        self.blanks = BlankSectors::new(self.group_offset());
         self.written = (self.last_index(), self.last_term(), self.hard.clone());
         std::mem::take(&mut self.sealed)
+    }
+
+    /// The offset in its file at which the next group starts: behind the last one, or at the start of a new segment.
+    fn group_offset(&self) -> u64 {
+        let storage = self.storage.as_ref().filter(|storage| !storage.is_full(self.group_position));
+        let segment = storage.and_then(|storage| storage.segments.back());
+        SEGMENT_HEADER_BYTES + segment.map_or(0, |segment| self.group_position - segment.position)
     }
 
     /// The header of a new segment, once the current one is full.
     fn next_segment(&mut self) -> Option<SegmentHeader> {
         let storage = self.storage.as_mut()?;
         let current = storage.segments.back()?;
-        if self.group_position - current.position < storage.segment_bytes {
+        if !storage.is_full(self.group_position) {
             return None;
         }
         let (last_index, last_term, hard) = self.written.clone();

@@ -7,7 +7,7 @@ use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::state::Work;
-use crate::limits::LOG_ZERO_AHEAD_GROUP_BYTES_MAX;
+use crate::limits::{LOG_RESERVE_BYTES, LOG_ZERO_AHEAD_GROUP_BYTES_MAX};
 
 /// Carries out the work that `Log::begin_sync` hands out. It blocks, so it runs in a thread of its own.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct OpenSegment {
     pub end: u64,
     /// How far the file reaches; zeros between `end` and here.
     pub allocated: u64,
+    /// How far the file system was told that it will reach.
+    pub reserved: u64,
 }
 
 impl Writer {
@@ -68,9 +70,12 @@ impl OpenSegment {
         for chunk in group {
             let offset = SEGMENT_HEADER_BYTES + chunk.position - self.position;
             assert_eq!(offset, self.end, "groups follow each other without gaps");
-            self.write(&chunk.bytes, offset)?;
             self.end += chunk.bytes.len() as u64;
         }
+        self.reserve(start);
+        let parts: Vec<&[u8]> = group.iter().map(|chunk| &chunk.bytes[..]).collect();
+        let written = self.file.write_parts_at(&parts, start);
+        written.map_err(|error| LogError::io("write to", self.path.clone(), error))?;
         if self.end > self.allocated {
             self.allocated = self.end;
             // Overwriting zeros needs no change of the file's extents or length, which halves the time of a small sync
@@ -83,9 +88,18 @@ impl OpenSegment {
         self.sync()
     }
 
-    /// Gives back what was allocated ahead, before the next segment is begun.
+    /// Has the file system find its blocks in advance and for many groups at once, where a large one starts at `start`: page
+    /// by page, as they are written, it takes as long as the write itself (measured on ext4).
+    fn reserve(&mut self, start: u64) {
+        if self.end > self.reserved && self.end - start > LOG_ZERO_AHEAD_GROUP_BYTES_MAX {
+            self.reserved = self.end + LOG_RESERVE_BYTES;
+            self.file.reserve(start, self.reserved - start);
+        }
+    }
+
+    /// Gives back what was allocated and reserved ahead, before the next segment is begun.
     fn finish(&mut self) -> Result<(), LogError> {
-        if self.allocated > self.end {
+        if self.allocated.max(self.reserved) > self.end {
             // It need not be durable: zeros behind the last record are nothing.
             self.file.set_length(self.end).map_err(|error| LogError::io("shorten", self.path.clone(), error))?;
             self.allocated = self.end;
@@ -108,7 +122,7 @@ pub(super) fn create_segment(disk: &Arc<dyn Disk>, header: &SegmentHeader) -> Re
     let path = disk.path(&name);
     let file = disk.open(&name, true).map_err(|error| LogError::io("create", path.clone(), error))?;
     let (end, allocated) = (SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
-    let segment = OpenSegment { file, path, position: header.position, end, allocated };
+    let segment = OpenSegment { file, path, position: header.position, end, allocated, reserved: 0 };
     segment.write(&header.encode(), 0)?;
     segment.sync()?;
     sync_directory(disk.as_ref())?;

@@ -4,6 +4,7 @@ mod crash;
 mod model;
 mod operations;
 mod packed;
+mod real_disk;
 mod record;
 mod recovery;
 mod steps;
