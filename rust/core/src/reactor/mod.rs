@@ -94,7 +94,7 @@ impl Reactor {
             let unfinished = self.unfinished.len();
             for _ in 0..unfinished {
                 if let Some(id) = self.unfinished.pop_front() {
-                    self.read(hub, id, false, now_ms);
+                    self.read(hub, id, now_ms);
                 }
             }
             self.flush(hub, now_ms);
@@ -125,13 +125,15 @@ impl Reactor {
                 }
                 continue;
             }
-            let Some(socket) = self.sockets.get(token) else { continue };
+            let Some(socket) = self.sockets.get_mut(token) else { continue };
             let id = socket.id;
+            socket.may_have_ended |= event.is_read_closed() || event.is_error();
+            socket.is_broken |= event.is_write_closed() || event.is_error();
             if event.is_writable() {
                 self.write(hub, id, now_ms);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
-                self.read(hub, id, event.is_read_closed() || event.is_error(), now_ms);
+                self.read(hub, id, now_ms);
                 reads += 1;
                 if reads % READS_PER_FLUSH == 0 {
                     self.flush(hub, now_ms);
@@ -190,11 +192,16 @@ impl Reactor {
 
     /// Reads once and lets the hub answer. The next flush writes the answers; only when there are very many for one
     /// connection are they written at once, before those of others push them out of the processor's cache.
-    fn read(&mut self, hub: &mut Hub, id: ConnectionId, may_have_ended: bool, now_ms: u64) {
+    fn read(&mut self, hub: &mut Hub, id: ConnectionId, now_ms: u64) {
         let Some(socket) = socket_of(&mut self.sockets, hub, id) else { return };
-        socket.may_have_ended |= may_have_ended;
         if hub.is_congested(id) {
+            // Its end will not be read before the answer is written, and nobody may be waiting for that.
             socket.is_paused = true;
+            if socket.is_broken {
+                self.remove(hub, id, now_ms);
+            } else if socket.may_have_ended && hub.is_hanging(id) {
+                hub.end_of_input(id, now_ms);
+            }
             return;
         }
         match socket.read(&mut self.scratch) {
@@ -254,7 +261,8 @@ impl Reactor {
         if (is_empty && hub.wants_close(id)) || hub.is_stuck(id) {
             return self.remove(hub, id, now_ms);
         }
-        if socket.is_paused && !hub.is_congested(id) {
+        let is_abandoned = socket.may_have_ended && hub.is_hanging(id);
+        if socket.is_paused && (is_abandoned || !hub.is_congested(id)) {
             socket.is_paused = false;
             self.unfinished.push_back(id);
         }

@@ -14,6 +14,8 @@ pub(super) struct Socket {
     pub is_paused: bool,
     /// The system has reported an end or an error, which a read will find.
     pub may_have_ended: bool,
+    /// The system has reported that both directions are closed, or an error: nobody is there any more.
+    pub is_broken: bool,
 }
 
 /// What a read brought.
@@ -26,7 +28,7 @@ pub(super) enum Read {
 
 impl Socket {
     pub fn new(id: ConnectionId, stream: TcpStream) -> Self {
-        Self { id, stream, is_paused: false, may_have_ended: false }
+        Self { id, stream, is_paused: false, may_have_ended: false, is_broken: false }
     }
 
     pub fn read(&mut self, buffer: &mut [u8]) -> Read {

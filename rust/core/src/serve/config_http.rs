@@ -79,7 +79,7 @@ pub fn listen(state: &mut State, call: &Call<'_>) -> Outcome {
             let hang_ms = timeout_ms.saturating_sub(500).clamp(10_000, limits::LONG_POLL_MS_MAX);
             let (connection, call) = (call.connection, call.call);
             state.events.push(Event::LongPoll(LongPoll { connection, call, keys, hang_ms }));
-            Outcome::HandedUp
+            Outcome::Hanging
         }
         _ => Outcome::Answer(answers::OK_CONFIG),
     }

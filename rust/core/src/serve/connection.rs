@@ -72,7 +72,19 @@ struct HttpSide {
     engine: Http1,
     output: Vec<u8>,
     call: CallId,
-    is_waiting: bool,
+    waits_for: WaitsFor,
+    /// The peer has said that it will send no more.
+    has_ended: bool,
+}
+
+/// What a connection waits for before it goes on with its next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitsFor {
+    Nothing,
+    /// The answer, which is being worked on.
+    Answer,
+    /// A change, which may be long in coming.
+    Change,
 }
 
 #[derive(Debug)]
@@ -139,8 +151,7 @@ impl Connection {
                 return;
             }
             let first = std::mem::take(first);
-            self.engine =
-                Engine::Http(HttpSide { engine: Http1::new(), output: Vec::new(), call: 0, is_waiting: false });
+            self.engine = Engine::Http(HttpSide::new());
             first
         } else if compared == HTTP2_PREFACE_START.len() {
             let first = std::mem::take(first);
@@ -166,7 +177,7 @@ impl Connection {
 
     fn drive_http(&mut self, state: &mut State) {
         let Engine::Http(side) = &mut self.engine else { return };
-        while !side.is_waiting && !side.engine.wants_close() {
+        while side.waits_for == WaitsFor::Nothing && !side.engine.wants_close() {
             match side.engine.poll(&mut side.output) {
                 Step::NeedMore | Step::Refused(_) => break,
                 Step::Ready => {
@@ -217,11 +228,20 @@ impl Connection {
         }
     }
 
-    /// The peer will send no more.
+    /// The peer will send no more. Whether it still reads cannot be seen (the same FIN comes from `close` and from
+    /// `shutdown`), so an answer that is being worked on is still given, as RFC 9112 section 9.6 has it. Nobody who hangs for
+    /// half a minute does so half closed: that peer is taken to be gone, as nginx and Go's server do with every request.
     pub fn end_of_input(&mut self, state: &mut State) {
-        if let Engine::Grpc(side) = &mut self.engine {
-            side.engine.closed_by_peer();
-            self.drive_grpc(state);
+        match &mut self.engine {
+            Engine::Http(side) if side.waits_for == WaitsFor::Answer => {
+                side.has_ended = true;
+                return;
+            }
+            Engine::Grpc(side) => {
+                side.engine.closed_by_peer();
+                self.drive_grpc(state);
+            }
+            _ => {}
         }
         self.is_closing = true;
     }
@@ -240,10 +260,10 @@ impl Connection {
 
     pub fn reply_http(&mut self, state: &mut State, call: CallId, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let Engine::Http(side) = &mut self.engine else { return };
-        if !side.is_waiting || side.call != call {
+        if side.waits_for == WaitsFor::Nothing || side.call != call {
             return;
         }
-        side.is_waiting = false;
+        side.waits_for = WaitsFor::Nothing;
         side.engine.respond(&mut side.output, status, headers, body);
         self.drive_http(state);
     }
@@ -251,10 +271,10 @@ impl Connection {
     /// As `reply_http`, with a head of the core's own and the body in `state.body`.
     pub fn reply_http_head(&mut self, state: &mut State, call: CallId, head: &Head) {
         let Engine::Http(side) = &mut self.engine else { return };
-        if !side.is_waiting || side.call != call {
+        if side.waits_for == WaitsFor::Nothing || side.call != call {
             return;
         }
-        side.is_waiting = false;
+        side.waits_for = WaitsFor::Nothing;
         side.engine.respond_raw(&mut side.output, head.as_bytes(), &[&state.body]);
         self.drive_http(state);
     }
@@ -269,8 +289,8 @@ impl Connection {
     /// Lets a request that went up without authorization go on as an authorized one.
     pub fn proceed(&mut self, state: &mut State, call: CallId) {
         match &mut self.engine {
-            Engine::Http(side) if side.is_waiting && side.call == call => {
-                side.is_waiting = false;
+            Engine::Http(side) if side.waits_for == WaitsFor::Answer && side.call == call => {
+                side.waits_for = WaitsFor::Nothing;
                 let outcome = http::route(state, self.id, call, &self.remote_ip, &side.engine.request(), true);
                 side.take(outcome, state);
                 self.drive_http(state);
@@ -308,7 +328,12 @@ impl Connection {
 
     /// A request is being answered above.
     pub fn is_waiting(&self) -> bool {
-        matches!(&self.engine, Engine::Http(side) if side.is_waiting)
+        matches!(&self.engine, Engine::Http(side) if side.waits_for != WaitsFor::Nothing)
+    }
+
+    /// The client waits for a change, and would rather be let go than answered once it has gone itself.
+    pub fn is_hanging(&self) -> bool {
+        matches!(&self.engine, Engine::Http(side) if side.waits_for == WaitsFor::Change)
     }
 
     pub fn output(&mut self) -> &mut Vec<u8> {
@@ -330,7 +355,7 @@ impl Connection {
 
     /// Nothing more comes after the output that is waiting.
     pub fn wants_close(&self) -> bool {
-        self.is_closing || matches!(&self.engine, Engine::Http(side) if side.engine.wants_close() && !side.is_waiting)
+        self.is_closing || matches!(&self.engine, Engine::Http(side) if side.wants_close())
     }
 
     /// Output was taken: the engine may have more that waited for room.
@@ -353,12 +378,25 @@ impl Connection {
 }
 
 impl HttpSide {
+    fn new() -> Self {
+        Self { engine: Http1::new(), output: Vec::new(), call: 0, waits_for: WaitsFor::Nothing, has_ended: false }
+    }
+
+    fn wants_close(&self) -> bool {
+        match self.waits_for {
+            WaitsFor::Nothing => self.has_ended || self.engine.wants_close(),
+            WaitsFor::Answer => false,
+            WaitsFor::Change => self.has_ended,
+        }
+    }
+
     fn take(&mut self, outcome: HttpOutcome, state: &State) {
         match outcome {
             HttpOutcome::Answer(head) => {
                 self.engine.respond_raw(&mut self.output, head.as_bytes(), &[&state.body]);
             }
-            HttpOutcome::HandedUp => self.is_waiting = true,
+            HttpOutcome::HandedUp => self.waits_for = WaitsFor::Answer,
+            HttpOutcome::Hanging => self.waits_for = WaitsFor::Change,
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Outcome {
     Answer(Head),
     /// An event was noted; the answer comes later.
     HandedUp,
+    /// As `HandedUp`, by a client that waits for something to change, however long.
+    Hanging,
 }
 
 /// One request with all that a route may need.

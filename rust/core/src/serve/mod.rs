@@ -192,7 +192,7 @@ impl Hub {
         let Some(slot) = self.slot(id) else { return };
         let connection = self.connections.remove(slot);
         connection.drop_what_it_held(&mut self.state);
-        if connection.is_grpc() {
+        if connection.is_grpc() || connection.is_hanging() {
             self.state.events.push(Event::ConnectionGone(id));
         }
     }
@@ -215,6 +215,11 @@ impl Hub {
             let connection = &mut self.connections[slot];
             connection.is_waiting() || connection.output().len() > limits::OUTPUT_HIGH_WATER_BYTES
         })
+    }
+
+    /// Its client waits for a change: once it will send no more, it need not be answered.
+    pub fn is_hanging(&self, id: ConnectionId) -> bool {
+        self.slot(id).is_some_and(|slot| self.connections[slot].is_hanging())
     }
 
     /// So much output is waiting that the peer must have stopped reading.

@@ -146,6 +146,35 @@ fn a_listener_is_answered_at_once_if_anything_differs_and_goes_up_otherwise() {
 }
 
 #[test]
+fn who_hangs_and_will_send_no_more_is_gone() {
+    let mut hub = hub(false);
+    let id = open(&mut hub);
+    let listen = post("POST", "/nacos/v1/cs/configs/listener", "Listening-Configs=a%02G%02%01");
+    assert_eq!(ask(&mut hub, id, &listen.replace("Host: h", "Host: h\r\nLong-Pulling-Timeout: 30000")), "");
+    assert_eq!(hub.take_events().len(), 1);
+    assert!(hub.is_hanging(id) && !hub.wants_close(id));
+    hub.end_of_input(id, 3_000);
+    assert!(hub.wants_close(id));
+    hub.closed(id, 3_000);
+    let events = hub.take_events();
+    assert!(matches!(events.as_slice(), [Event::ConnectionGone(gone)] if *gone == id), "{events:?}");
+}
+
+#[test]
+fn an_answer_that_is_being_worked_on_is_given_to_who_will_send_no_more() {
+    let mut hub = hub(false);
+    let id = open(&mut hub);
+    assert_eq!(ask(&mut hub, id, &post("POST", "/nacos/v1/cs/configs", "dataId=a&group=G&content=1")), "");
+    let events = hub.take_events();
+    let [Event::Http(request)] = events.as_slice() else { panic!("{events:?}") };
+    hub.end_of_input(id, 3_000);
+    assert!(!hub.is_hanging(id) && !hub.wants_close(id));
+    hub.reply_http(id, request.call, 200, &[], b"true");
+    assert_eq!(body(&text(&mut hub, id)), "true");
+    assert!(hub.wants_close(id));
+}
+
+#[test]
 fn without_an_allowed_token_every_request_goes_up() {
     let mut hub = hub(true);
     let id = open(&mut hub);
