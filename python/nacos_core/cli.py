@@ -84,14 +84,27 @@ async def _serve(chosen: settings.Settings) -> None:
 
     from nacos_core.node import run_node
 
+    async def stop_at_a_signal() -> None:
+        async for number in signals:
+            logging.getLogger("nacos_core").debug("%s: stopping", signal.Signals(number).name)
+            nursery.cancel_scope.cancel()
+
+    failure: Exception | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with run_node(chosen, announce=_announce_addresses) as node:
-            if node.generated_password is not None:
-                _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
-            _say(f"ready in {clock.process_age_ms()} ms")
-            async for number in signals:
-                logging.getLogger("nacos_core").debug("%s: stopping", signal.Signals(number).name)
-                break
+        # From before the node starts: the replay of a long log takes its time, and can be ended like all else.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_at_a_signal)
+            try:
+                async with run_node(chosen, announce=_announce_addresses) as node:
+                    if node.generated_password is not None:
+                        _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
+                    _say(f"ready in {clock.process_age_ms()} ms")
+                    await trio.sleep_forever()
+            except Exception as error:
+                failure = error  # raised below as it is, not within the group of the nursery
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _announce_addresses(node: "Node") -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nacos_core import commands
+from nacos_core._core import Log
 from support.node_process import NodeProcess, clean_environment
 from wire import phrases
 from wire.client import GrpcConnection, call_http
@@ -133,6 +135,36 @@ def test_two_signals_in_a_row_are_as_good_as_one(start_node: StartNode) -> None:
     node.process.send_signal(signal.SIGTERM)
     code, took_s = node.end(signal.SIGTERM)
     assert (code, took_s <= ENDS_WITHIN_S) == (0, True)
+
+
+SLOW_REPLAY = """
+import sys, time
+from nacos_core import cli, state_machine
+apply = state_machine.StateMachine.apply_payload
+def apply_slowly(*arguments):
+    time.sleep(0.0001)
+    apply(*arguments)
+state_machine.StateMachine.apply_payload = apply_slowly
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
+def test_a_signal_ends_the_replay_of_a_long_log_too(tmp_path: Path, by: signal.Signals) -> None:
+    node = NodeProcess(tmp_path / "node", command=[sys.executable, "-c", SLOW_REPLAY])
+    log = Log.open(node.data / "log")
+    payload = commands.encode(commands.PublishConfig("public", "G", "a", b"1", "text", 1))
+    log.append(0, [payload] * 100_000)
+    log.close()
+    node.launch()
+    while not any("data folder" in line for line in node.lines):
+        assert node.process.poll() is None, node.errors
+        time.sleep(0.01)
+    time.sleep(0.5)
+    code, took_s = node.end(by)
+    assert (code, took_s <= ENDS_WITHIN_S) == (0, True), (took_s, node.errors)
+    assert not any("ready" in line for line in node.lines), "the replay takes ten seconds and more"
+    assert "Traceback" not in node.errors
 
 
 def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
