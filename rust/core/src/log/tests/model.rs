@@ -50,7 +50,7 @@ pub struct Model {
     pub committed: u64,
     /// What the mark of the group under way says of it, and the mark of the last that was acknowledged.
     commit_taken: u64,
-    commit_synced: u64,
+    pub commit_synced: u64,
     pub snapshot: SnapshotId,
     pub data: Vec<u8>,
     /// The snapshot that was being saved when something went wrong: it may stand.
