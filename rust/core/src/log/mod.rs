@@ -19,6 +19,7 @@ mod signal;
 mod simulated_disk;
 mod snapshot;
 mod state;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -19,7 +19,8 @@ use super::record::{
 };
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name, segment_sequence};
 use super::snapshot::newest_snapshot;
-use super::state::{HardState, Log, Segment, SnapshotId, Storage};
+use super::state::{HardState, Log, SnapshotId};
+use super::storage::{Segment, Storage};
 use super::writer::{OpenSegment, Writer, create_segment, remove, sync_directory};
 use crate::limits::{LOG_CACHE_BYTES, LOG_SEGMENT_BYTES, LOG_VOTE_BYTES_MAX, LOG_ZERO_AHEAD_BYTES};
 

@@ -5,18 +5,16 @@
 //! ever appended to: a truncation is a record like any other, so nothing that was cut can come back, in whatever order
 //! the disk wrote its pages.
 
-use std::any::Any;
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use super::cache::{Cache, Chunk};
-use super::disk::{Disk, DiskFile};
+use super::disk::Disk;
 use super::error::LogError;
 use super::index::Index;
 use super::record::{BlankSectors, Kind, encode, fill_checksums, mark_payload, record_bytes};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::snapshot::{SnapshotFailure, SnapshotSource, SnapshotWork};
+use super::storage::{Segment, Storage};
 use crate::limits::{LOG_CHECKSUM_LAG_BYTES, LOG_CHUNK_BYTES, LOG_ENTRY_BYTES_MAX, LOG_VOTE_BYTES_MAX};
 
 /// What a node must remember of elections: the current term, and whom it voted for in it ("" for nobody).
@@ -60,38 +58,6 @@ pub struct Work {
     pub(super) group: Vec<Arc<Chunk>>,
     /// Segments that hold nothing that is needed, oldest first.
     pub(super) removals: Vec<u64>,
-}
-
-/// A segment that is on the disk.
-#[derive(Debug)]
-pub(super) struct Segment {
-    pub sequence: u64,
-    pub position: u64,
-    /// Opened when it is first read.
-    pub file: Option<Arc<dyn DiskFile>>,
-}
-
-/// Where the log is kept; an in-memory log has none.
-pub(super) struct Storage {
-    pub disk: Arc<dyn Disk>,
-    pub segments: VecDeque<Segment>,
-    pub segment_bytes: u64,
-    pub cache_bytes: usize,
-    /// Held as long as the log lives.
-    pub _lock: Box<dyn Any + Send + Sync>,
-}
-
-impl Storage {
-    /// Whether a group that starts at `position` starts a new segment.
-    fn is_full(&self, position: u64) -> bool {
-        self.segments.back().is_some_and(|current| position - current.position >= self.segment_bytes)
-    }
-}
-
-impl fmt::Debug for Storage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Storage").field("disk", &self.disk).field("segments", &self.segments).finish()
-    }
 }
 
 /// A group that is being written.
