@@ -1,7 +1,7 @@
 """The commands that go through the log, as msgpack arrays that begin with a tag.
 
-A command carries everything that applying it needs, its time included. Fields are only ever added at the end, with a
-default, so that every log that was ever written can be read.
+A command carries everything that applying it needs but its time, which the leader adds. Fields are only ever added at
+the end, with a default, so that every log that was ever written can be read.
 """
 
 from typing import Final, TypeAlias
@@ -21,7 +21,6 @@ class PublishConfig(_Command, frozen=True, tag="config.publish"):
     data_id: str
     content: bytes
     type: str
-    stamped_ms: int
     cas_md5: str = ""
     create_only: bool = False
     encrypted_data_key: str = ""
@@ -41,7 +40,6 @@ class RemoveConfig(_Command, frozen=True, tag="config.remove"):
     namespace: str
     group: str
     data_id: str
-    stamped_ms: int
 
 
 class RegisterPersistent(_Command, frozen=True, tag="instance.register"):
@@ -51,7 +49,6 @@ class RegisterPersistent(_Command, frozen=True, tag="instance.register"):
     group: str
     service: str
     instance: bytes
-    stamped_ms: int
 
 
 class DeregisterPersistent(_Command, frozen=True, tag="instance.deregister"):
@@ -61,7 +58,6 @@ class DeregisterPersistent(_Command, frozen=True, tag="instance.deregister"):
     group: str
     service: str
     instance: bytes
-    stamped_ms: int
 
 
 class SetAdministrator(_Command, frozen=True, tag="administrator.set"):
@@ -78,7 +74,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Command)
 encode = msgspec.msgpack.Encoder().encode
 
 
-def decode(payload: bytes) -> Command:
+def decode(payload: bytes | msgspec.Raw) -> Command:
     """Raises ``msgspec.DecodeError`` for what no known version wrote."""
     command: Command = _DECODER.decode(payload)
     return command

@@ -143,7 +143,7 @@ class Naming:
             await trio.lowlevel.checkpoint()
             self._publish(key, self._local.with_instance(key, instance))
         else:
-            await self._writes.apply(RegisterPersistent(*key, write_instances(instance), self._wall_clock()))
+            await self._writes.apply(RegisterPersistent(*key, write_instances(instance)))
 
     async def deregister(
         self,
@@ -163,7 +163,7 @@ class Naming:
             self._publish(key, self._local.without_instance(key, ip, port, cluster))
         else:
             instance = Instance(ip=ip, port=port, cluster=cluster, ephemeral=False)
-            await self._writes.apply(DeregisterPersistent(*key, write_instances(instance), self._wall_clock()))
+            await self._writes.apply(DeregisterPersistent(*key, write_instances(instance)))
 
     def list(
         self,

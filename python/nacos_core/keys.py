@@ -1,4 +1,4 @@
-"""Keys of the node's own, kept in its data folder with no access for anybody else."""
+"""Small files of the node's own, keys above all, kept in its data folder with no access for anybody else."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,9 @@ def load_or_create(path: Path, bytes_count: int, entropy: Callable[[int], bytes]
     try:
         key = path.read_bytes()
     except FileNotFoundError:
-        return _create(path, entropy(bytes_count))
+        key = entropy(bytes_count)
+        replace_file(path, key)
+        return key
     if len(key) != bytes_count:
         raise StartError(
             f"{path} has {len(key)} bytes instead of {bytes_count}: restore it, or remove it for a new key"
@@ -24,13 +26,13 @@ def load_or_create(path: Path, bytes_count: int, entropy: Callable[[int], bytes]
     return key
 
 
-def _create(path: Path, key: bytes) -> bytes:
-    # Written beside and renamed, so that a crash leaves a whole key or none.
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a small file durably; a crash leaves it as it was, or whole."""
     beside = path.with_suffix(".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, key)
+        os.write(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -40,4 +42,3 @@ def _create(path: Path, key: bytes) -> bytes:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return key

@@ -20,11 +20,16 @@ from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
-from nacos_core.drivers.raft import RaftDriver
+from nacos_core.drivers.raft import DescriptorSync, RaftDriver
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import StartError
+from nacos_core.identity import load_identity, new_identity
 from nacos_core.in_process import Configuration, Naming, Writes
+from nacos_core.raft.configuration import Configuration as Members
+from nacos_core.raft.configuration import Member
+from nacos_core.raft.machine import bootstrap
+from nacos_core.raft.replica import Replica
 from nacos_core.server.context import Context
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
@@ -35,8 +40,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("nacos_core")
 
-NODE_ID = "1"
-"""The only voter there is."""
 ABILITIES = {"supportPersistentInstanceByGrpc": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
 DIGEST_KEY_FILE = "digest.key"
@@ -150,12 +153,14 @@ class Node:
             abilities=ABILITIES,
             require_tokens=settings.auth,
         )
-        self._state_machine = StateMachine(self._hub)
+        self._state_machine = StateMachine(self._hub, wall_clock)
+        self.identity = new_identity(entropy) if self._is_temporary else load_identity(self.data, entropy)
+        self._bootstrap()
         self._raft = RaftDriver(
-            node_id=NODE_ID,
+            replica=self._make_replica(),
             log=self._log,
-            state_machine=self._state_machine,
-            wall_clock=wall_clock,
+            sync=DescriptorSync(self._log),
+            send=lambda to, message: None,
             settle=self._settle,
         )
         self._udp_port = None if self._listeners is None else UdpPort(addresses)
@@ -166,7 +171,7 @@ class Node:
             merge_seconds=settings.push_merge_ms / 1000,
             udp_port=self._udp_port,
         )
-        config_service = ConfigService(wall_clock)
+        config_service = ConfigService()
         context = Context(
             settings=settings,
             version=_core.__version__,
@@ -220,14 +225,13 @@ class Node:
 
     async def _start(self, announce: Callable[["Node"], None]) -> None:
         announce(self)
-        self._raft.restore()
         start = self._nursery.start_soon
-        start(self._raft.run, self._nursery)
+        start(self._raft.run)
         start(self._pushes.run, self._flush)
         if self._reactor is not None and self._udp_port is not None:
             start(self._pump)
             start(self._udp_port.run)
-        await self._raft.caught_up.wait()
+        await self._raft.wait_applied(self._raft.replica.is_caught_up)
         start(self._heartbeats)
         start(self._detection)
         if self.settings.auth:
@@ -273,6 +277,26 @@ class Node:
         self._streams.flush()
         if self._reactor is not None:
             self._reactor.flush(self._wall_clock())
+
+    def _bootstrap(self) -> None:
+        """A node that stands alone is its own first configuration."""
+        if self._log.last_index == 0 and self._log.term == 0:
+            address = "" if self._listeners is None else self.address
+            member = Member(self.identity.node_id, address, 0)
+            bootstrap(self._log, Members.make(self._entropy(8).hex(), [member]))
+
+    def _make_replica(self) -> Replica:
+        try:
+            return Replica(
+                node_id=self.identity.node_id,
+                boot=self.identity.boot,
+                log=self._log,
+                state_machine=self._state_machine,
+                wall_clock=self._wall_clock,
+                chance=random.Random(self._entropy(8)).random,
+            )
+        except ValueError as error:
+            raise StartError(f"the snapshot in {self.data / 'log'} cannot be read: {error}") from None
 
     def _key(self, name: str, bytes_count: int) -> bytes:
         if self._is_temporary:

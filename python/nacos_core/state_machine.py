@@ -1,9 +1,10 @@
 """What the log means: applies committed commands to the stores. Deterministic: it reads no clock and no chance.
 
-A command that makes no sense becomes a ``CommandRefused`` result and never stops what follows it.
+A command that makes no sense becomes a refusal as its outcome, and never stops what follows it.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
 
 if TYPE_CHECKING:
     from nacos_core._core import Hub
+    from nacos_core.clock import WallClock
 
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ ConfigKey: TypeAlias = tuple[str, str, str]
 
 Outcome: TypeAlias = str | bool | CommandRefused | None
 """What a command gave: the md5 of a publication, whether there was anything to remove, or why it was refused."""
+
+RawOutcome: TypeAlias = str | bool | list[str] | None
+"""The same as plain data, as it is kept in snapshots: a refusal is its kind and its words."""
 
 SNAPSHOT_VERSION = 1
 
@@ -42,53 +47,45 @@ class Administrator(msgspec.Struct, frozen=True):
 
 class _Snapshot(msgspec.Struct, array_like=True):
     version: int
-    last_applied: int
     administrator: Administrator | None
     stores: bytes
+
+
+class _Frozen:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def encode(self) -> bytes:
+        return self._data
+
+
+def read_outcome(raw: RawOutcome) -> Outcome:
+    """What the callers of a command are told."""
+    match raw:
+        case ["cas", _]:
+            return CasMismatch()
+        case ["exists", _]:
+            return AlreadyExists()
+        case [_, text]:
+            return CommandRefused(text)
+        case str() | bool() | None:
+            return raw
+        case _:
+            raise ValueError(f"not an outcome: {raw!r}")
 
 
 class StateMachine:
     """The replicated state: configurations and persistent instances in the hub, the administrator here."""
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: "Hub", wall_clock: "WallClock") -> None:
         self._hub = hub
+        self._wall_clock = wall_clock  # only to tell clients when a restored snapshot changed what they see
         self.administrator: Administrator | None = None
-        self.last_applied = 0
         self._changed_configs: dict[ConfigKey, None] = {}
 
-    def apply_payload(self, index: int, payload: bytes) -> Outcome:
-        """Applies the entry at ``index`` as it is in the log."""
-        if not payload:  # a leader's no-op
-            self._advance(index)
-            return None
-        try:
-            command = commands.decode(payload)
-        except msgspec.DecodeError as error:
-            _logger.warning("entry %d of the log is no known command: %s", index, error)
-            self._advance(index)
-            return CommandRefused(f"not a known command: {error}")
-        return self.apply(index, command)
-
-    def apply(self, index: int, command: Command) -> Outcome:
-        """Applies the entry at ``index``; must follow the last one applied."""
-        self._advance(index)
-        try:
-            match command:
-                case PublishConfig():
-                    return self._publish(command)
-                case RemoveConfig():
-                    return self._remove(command)
-                case RegisterPersistent() | DeregisterPersistent():
-                    self._apply_persistent(command)
-                    return None
-                case SetAdministrator():
-                    self.administrator = Administrator(command.user, command.password_hash)
-                    return None
-        except ValueError as error:
-            return CommandRefused(str(error))
-        except Exception as error:
-            _logger.exception("entry %d of the log cannot be applied", index)
-            return CommandRefused(f"cannot be applied: {error}")
+    def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[RawOutcome]:
+        """Applies commands with their stamps, in order."""
+        return [self._apply_encoded(stamped_ms, command) for stamped_ms, command in batch]
 
     def take_changed_configs(self) -> list[ConfigKey]:
         """Configurations whose content changed since the last call, in order of first change."""
@@ -98,13 +95,12 @@ class StateMachine:
         self._changed_configs.clear()
         return changed
 
-    def encode_snapshot(self) -> bytes:
-        """Everything that was applied, to be given to ``restore_snapshot``."""
-        return msgspec.msgpack.encode(
-            _Snapshot(SNAPSHOT_VERSION, self.last_applied, self.administrator, self._hub.encode_snapshot())
-        )
+    def freeze(self) -> _Frozen:
+        """Everything that was applied, for ``restore``."""
+        snapshot = _Snapshot(SNAPSHOT_VERSION, self.administrator, self._hub.encode_snapshot())
+        return _Frozen(msgspec.msgpack.encode(snapshot))
 
-    def restore_snapshot(self, data: bytes, now_ms: int) -> None:
+    def restore(self, data: bytes) -> None:
         """Replaces the state.
 
         Raises:
@@ -112,22 +108,47 @@ class StateMachine:
         """
         snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
         if snapshot.version != SNAPSHOT_VERSION:
-            raise ValueError(f"the snapshot has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}")
-        self._hub.restore_snapshot(snapshot.stores, now_ms)
+            raise ValueError(f"the state has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}")
+        self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
         self.administrator = snapshot.administrator
-        self.last_applied = snapshot.last_applied
 
-    def _advance(self, index: int) -> None:
-        assert index == self.last_applied + 1, f"entry {index} cannot follow {self.last_applied}"
-        self.last_applied = index
+    def _apply_encoded(self, stamped_ms: int, encoded: msgspec.Raw) -> RawOutcome:
+        try:
+            command = commands.decode(encoded)
+        except msgspec.DecodeError as error:
+            _logger.warning("a command of the log is not known: %s", error)
+            return ["refused", f"not a known command: {error}"]
+        try:
+            return self._apply(stamped_ms, command)
+        except ValueError as error:
+            return ["refused", str(error)]
+        except Exception as error:
+            _logger.exception("a command of the log cannot be applied")
+            return ["refused", f"cannot be applied: {error}"]
 
-    def _publish(self, command: PublishConfig) -> Outcome:
+    def _apply(self, stamped_ms: int, command: Command) -> RawOutcome:
+        match command:
+            case PublishConfig():
+                return self._publish(stamped_ms, command)
+            case RemoveConfig():
+                return self._remove(command)
+            case RegisterPersistent(namespace, group, service, instance):
+                self._hub.apply_persistent(True, namespace, group, service, instance, stamped_ms)
+                return None
+            case DeregisterPersistent(namespace, group, service, instance):
+                self._hub.apply_persistent(False, namespace, group, service, instance, stamped_ms)
+                return None
+            case SetAdministrator(user, password_hash):
+                self.administrator = Administrator(user, password_hash)
+                return None
+
+    def _publish(self, stamped_ms: int, command: PublishConfig) -> RawOutcome:
         hub = self._hub
         before = hub.config_md5(command.namespace, command.group, command.data_id)
         if before and command.create_only:
-            return AlreadyExists()
+            return ["exists", ""]
         if before and command.cas_md5 and command.cas_md5 != before:
-            return CasMismatch()
+            return ["cas", ""]
         after = hub.put_config(
             command.namespace,
             command.group,
@@ -143,7 +164,7 @@ class StateMachine:
             schema=command.schema,
             source_user=command.source_user,
             source_ip=command.source_ip,
-            now_ms=command.stamped_ms,
+            now_ms=stamped_ms,
         )
         if after != before:
             self._changed_configs[command.namespace, command.group, command.data_id] = None
@@ -154,9 +175,3 @@ class StateMachine:
         if removed:
             self._changed_configs[command.namespace, command.group, command.data_id] = None
         return removed
-
-    def _apply_persistent(self, command: RegisterPersistent | DeregisterPersistent) -> None:
-        register = isinstance(command, RegisterPersistent)
-        self._hub.apply_persistent(
-            register, command.namespace, command.group, command.service, command.instance, command.stamped_ms
-        )

@@ -11,10 +11,13 @@ import time
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from nacos_core import commands
 from nacos_core._core import Log
+from nacos_core.raft import entries
+from nacos_core.raft.entries import Entry
 from support.node_process import NodeProcess, clean_environment
 from wire import phrases
 from wire.client import GrpcConnection, call_http
@@ -140,11 +143,11 @@ def test_two_signals_in_a_row_are_as_good_as_one(start_node: StartNode) -> None:
 SLOW_REPLAY = """
 import sys, time
 from nacos_core import cli, state_machine
-apply = state_machine.StateMachine.apply_payload
+apply = state_machine.StateMachine._apply_encoded
 def apply_slowly(*arguments):
     time.sleep(0.00001)
-    apply(*arguments)
-state_machine.StateMachine.apply_payload = apply_slowly
+    return apply(*arguments)
+state_machine.StateMachine._apply_encoded = apply_slowly
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -152,9 +155,15 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT], ids=lambda by: by.name)
 def test_a_signal_ends_the_replay_of_a_long_log_too(tmp_path: Path, by: signal.Signals) -> None:
     node = NodeProcess(tmp_path / "node", command=[sys.executable, "-c", SLOW_REPLAY])
+    node.launch()
+    while not any("ready" in line for line in node.lines):
+        assert node.process.poll() is None, node.errors
+        time.sleep(0.01)
+    node.end(signal.SIGTERM)
+    node_id = msgspec.json.decode((node.data / "node.json").read_bytes())["node_id"]
     log = Log.open(node.data / "log")
-    payload = commands.encode(commands.PublishConfig("public", "G", "a", b"1", "text", 1))
-    log.append(0, [payload] * 100_000)
+    command = msgspec.Raw(commands.encode(commands.PublishConfig("public", "G", "a", b"1", "text")))
+    log.append(log.term, [entries.encode(Entry(node_id, 2, number, 1, 1, command)) for number in range(1, 100_001)])
     log.close()
     node.launch()
     while not any("data folder" in line for line in node.lines):

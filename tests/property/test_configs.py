@@ -74,7 +74,7 @@ TestConfigStore.settings = settings(max_examples=30, stateful_step_count=30)
 
 
 def service() -> ConfigService:
-    return ConfigService(lambda: NOW_MS)
+    return ConfigService()
 
 
 @given(strange, strange, strange, st.text(max_size=5))

@@ -10,7 +10,7 @@ from nacos_core import limits
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, namespace_of
 from nacos_core.config.service import ConfigService
 
-SERVICE = ConfigService(lambda: 1_700_000_000_000)
+SERVICE = ConfigService()
 
 
 def publish(**changes: object) -> object:
@@ -28,7 +28,7 @@ def test_a_publication_becomes_a_command_that_carries_its_time() -> None:
     command = SERVICE.publication(" ", "G", "a.yaml", "ü", "YAML", cas_md5="x", tags="a,b")
     assert (command.namespace, command.group, command.data_id) == ("public", "G", "a.yaml")
     assert (command.content, command.type) == ("ü".encode(), "yaml")
-    assert (command.cas_md5, command.tags, command.stamped_ms) == ("x", "a,b", 1_700_000_000_000)
+    assert (command.cas_md5, command.tags) == ("x", "a,b")
 
 
 @pytest.mark.parametrize("tenant", [None, "", "  ", "public"])

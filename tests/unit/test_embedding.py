@@ -170,6 +170,7 @@ async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) ->
 
 async def test_a_snapshot_takes_the_place_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nacos_core.limits.SNAPSHOT_LOG_BYTES", 1000)
+    monkeypatch.setattr("nacos_core.limits.TRAILING_ENTRIES_COUNT", 10)
     with trio.fail_after(WITHIN_SECONDS):
         async with nacos_core.open_node(port=None, data=tmp_path) as node:
             for number in range(200):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nacos_core import _core
+from nacos_core import _core, commands
 from nacos_core.config.service import ConfigService
 from nacos_core.server import persistent
 from nacos_core.server.context import Context
 from nacos_core.settings import Settings
-from nacos_core.state_machine import StateMachine
+from nacos_core.state_machine import StateMachine, read_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +39,13 @@ class Log:
     """A log of one voter without a disk: applies at once, in the order of the proposals."""
 
     def __init__(self, hub: _core.Hub) -> None:
-        self.machine = StateMachine(hub)
+        self.machine = StateMachine(hub, lambda: 1)
         self.commands: list[Command] = []
 
     def propose(self, command: Command, complete: Callable[[Any], None]) -> None:
         self.commands.append(command)
-        complete(self.machine.apply(len(self.commands), command))
+        (raw,) = self.machine.apply([(1, msgspec.Raw(commands.encode(command)))])
+        complete(read_outcome(raw))
 
 
 class World:
@@ -58,7 +59,7 @@ class World:
             version="0",
             hub=self.hub,
             wall_clock=lambda: 1,
-            config=ConfigService(lambda: 1),
+            config=ConfigService(),
             propose=self.log.propose,
             gate=None,
             is_ready=lambda: True,
@@ -74,9 +75,8 @@ class World:
 
     def after_a_restart(self) -> list[Any]:
         hub = a_hub()
-        machine = StateMachine(hub)
-        for index, command in enumerate(self.log.commands, 1):
-            machine.apply(index, command)
+        machine = StateMachine(hub, lambda: 1)
+        machine.apply([(1, msgspec.Raw(commands.encode(command))) for command in self.log.commands])
         return hosts(hub)
 
 

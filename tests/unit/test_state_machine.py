@@ -8,7 +8,7 @@ import pytest
 from nacos_core import _core, commands
 from nacos_core.commands import DeregisterPersistent, PublishConfig, RegisterPersistent, RemoveConfig, SetAdministrator
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
-from nacos_core.state_machine import Administrator, StateMachine
+from nacos_core.state_machine import Administrator, Outcome, StateMachine, read_outcome
 
 KEY = ("public", "DEFAULT_GROUP", "a.yaml")
 MD5_OF_A1 = "270f9e65a80226eccd82c99cdd0dd2fb"  # protocol/answers, "cs get"
@@ -25,11 +25,16 @@ def hub() -> _core.Hub:
 
 @pytest.fixture
 def machine(hub: _core.Hub) -> StateMachine:
-    return StateMachine(hub)
+    return StateMachine(hub, lambda: 1000)
 
 
 def publication(content: str = "a: 1", **more: object) -> PublishConfig:
-    return PublishConfig(*KEY, content.encode(), "yaml", 1000, **more)  # type: ignore[arg-type]
+    return PublishConfig(*KEY, content.encode(), "yaml", **more)  # type: ignore[arg-type]
+
+
+def apply(machine: StateMachine, command: commands.Command, stamped_ms: int = 1000) -> Outcome:
+    (raw,) = machine.apply([(stamped_ms, msgspec.Raw(commands.encode(command)))])
+    return read_outcome(raw)
 
 
 def instance(ip: str = "10.0.0.1") -> bytes:
@@ -37,7 +42,7 @@ def instance(ip: str = "10.0.0.1") -> bytes:
 
 
 def test_a_publication_is_there_with_its_md5_and_time(machine: StateMachine, hub: _core.Hub) -> None:
-    assert machine.apply(1, publication(description="d", source_ip="10.0.0.9")) == MD5_OF_A1
+    assert apply(machine, publication(description="d", source_ip="10.0.0.9")) == MD5_OF_A1
     view = hub.get_config(*KEY)
     assert view is not None
     assert (view.content, view.type, view.last_modified_ms) == (b"a: 1", "yaml", 1000)
@@ -47,114 +52,107 @@ def test_a_publication_is_there_with_its_md5_and_time(machine: StateMachine, hub
 
 
 def test_the_same_content_again_is_no_change(machine: StateMachine) -> None:
-    machine.apply(1, publication())
+    apply(machine, publication())
     machine.take_changed_configs()
-    assert machine.apply(2, publication()) == MD5_OF_A1
+    assert apply(machine, publication()) == MD5_OF_A1
     assert machine.take_changed_configs() == []
 
 
 def test_compare_and_set_is_decided_where_it_stands_in_the_log(machine: StateMachine, hub: _core.Hub) -> None:
-    assert machine.apply(1, publication("a: 0", cas_md5="anything")) != "", "there was nothing to compare with"
-    machine.apply(2, publication("a: 1"))
-    assert isinstance(machine.apply(3, publication("a: 2", cas_md5="0" * 32)), CasMismatch)
+    assert apply(machine, publication("a: 0", cas_md5="anything")) != "", "there was nothing to compare with"
+    apply(machine, publication("a: 1"))
+    assert isinstance(apply(machine, publication("a: 2", cas_md5="0" * 32)), CasMismatch)
     assert hub.config_md5(*KEY) == MD5_OF_A1
-    assert isinstance(machine.apply(4, publication("a: 2", cas_md5=MD5_OF_A1)), str)
-    assert isinstance(machine.apply(5, publication("a: 3", cas_md5=MD5_OF_A1)), CasMismatch), "the first one won"
+    assert isinstance(apply(machine, publication("a: 2", cas_md5=MD5_OF_A1)), str)
+    assert isinstance(apply(machine, publication("a: 3", cas_md5=MD5_OF_A1)), CasMismatch), "the first one won"
 
 
 def test_create_only_does_not_replace(machine: StateMachine) -> None:
-    assert machine.apply(1, publication(create_only=True)) == MD5_OF_A1
-    assert isinstance(machine.apply(2, publication("a: 2", create_only=True)), AlreadyExists)
+    assert apply(machine, publication(create_only=True)) == MD5_OF_A1
+    assert isinstance(apply(machine, publication("a: 2", create_only=True)), AlreadyExists)
 
 
 def test_a_removal_says_whether_there_was_anything(machine: StateMachine, hub: _core.Hub) -> None:
-    machine.apply(1, publication())
+    apply(machine, publication())
     machine.take_changed_configs()
-    assert machine.apply(2, RemoveConfig(*KEY, 2000)) is True
+    assert apply(machine, RemoveConfig(*KEY)) is True
     assert machine.take_changed_configs() == [KEY]
-    assert machine.apply(3, RemoveConfig(*KEY, 2000)) is False
+    assert apply(machine, RemoveConfig(*KEY)) is False
     assert machine.take_changed_configs() == []
     assert hub.config_count() == 0
 
 
 def test_persistent_instances_come_and_go(machine: StateMachine, hub: _core.Hub) -> None:
     service = ("public", "DEFAULT_GROUP", "orders")
-    assert machine.apply(1, RegisterPersistent(*service, instance(), 1000)) is None
+    assert apply(machine, RegisterPersistent(*service, instance())) is None
     assert b"10.0.0.1" in hub.service_info(*service, "", False, 1000)
-    assert machine.apply(2, DeregisterPersistent(*service, instance(), 1000)) is None
+    assert apply(machine, DeregisterPersistent(*service, instance())) is None
     assert b"10.0.0.1" not in hub.service_info(*service, "", False, 1000)
-    assert machine.apply(3, DeregisterPersistent(*service, instance(), 1000)) is None
+    assert apply(machine, DeregisterPersistent(*service, instance())) is None
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        RegisterPersistent("public", "G", "orders", b"{not json", 1),
-        RegisterPersistent("public", "G", "", instance(), 1),
-        RegisterPersistent("public", "G", "orders", b'{"port": 1}', 1),
-        DeregisterPersistent("public", "G", "orders", b"[]", 1),
-        RegisterPersistent("public", "G", "orders", instance(), -1),
-        PublishConfig(*KEY, b"x", "text", -1),
-        PublishConfig(*KEY, b"x", "text", 2**70),
+        RegisterPersistent("public", "G", "orders", b"{not json"),
+        RegisterPersistent("public", "G", "", instance()),
+        RegisterPersistent("public", "G", "orders", b'{"port": 1}'),
+        DeregisterPersistent("public", "G", "orders", b"[]"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_refused_and_the_next_one_follows(
     machine: StateMachine, command: commands.Command
 ) -> None:
-    assert isinstance(machine.apply(1, command), CommandRefused)
-    assert machine.apply(2, publication()) == MD5_OF_A1
+    assert isinstance(apply(machine, command), CommandRefused)
+    assert apply(machine, publication()) == MD5_OF_A1
+
+
+@pytest.mark.parametrize("stamped_ms", [-1, 2**70])
+def test_a_stamp_that_makes_no_sense_is_refused(machine: StateMachine, stamped_ms: int) -> None:
+    assert isinstance(apply(machine, publication(), stamped_ms), CommandRefused)
+    assert apply(machine, publication()) == MD5_OF_A1
 
 
 @pytest.mark.parametrize("payload", [b"\xc1", b"junk", msgspec.msgpack.encode(["config.unheard", 1]), b"\x91\x01"])
 def test_bytes_that_are_no_command_are_refused_and_the_next_one_follows(machine: StateMachine, payload: bytes) -> None:
-    assert isinstance(machine.apply_payload(1, payload), CommandRefused)
-    assert machine.apply_payload(2, commands.encode(publication())) == MD5_OF_A1
-
-
-def test_a_no_op_changes_nothing(machine: StateMachine) -> None:
-    assert machine.apply_payload(1, b"") is None
-    assert machine.last_applied == 1
-
-
-def test_entries_are_applied_in_order(machine: StateMachine) -> None:
-    machine.apply(1, publication())
-    with pytest.raises(AssertionError):
-        machine.apply(3, publication())
+    batch = [(1000, msgspec.Raw(payload)), (1000, msgspec.Raw(commands.encode(publication())))]
+    refused, published = machine.apply(batch)
+    assert isinstance(read_outcome(refused), CommandRefused)
+    assert published == MD5_OF_A1
 
 
 def test_commands_read_back_as_they_were_written() -> None:
     for command in (
         publication(cas_md5="x", tags="a", source_user="me"),
-        RemoveConfig(*KEY, 5),
-        RegisterPersistent("n", "g", "s", instance(), 5),
-        DeregisterPersistent("n", "g", "s", instance(), 5),
+        RemoveConfig(*KEY),
+        RegisterPersistent("n", "g", "s", instance()),
+        DeregisterPersistent("n", "g", "s", instance()),
         SetAdministrator("nacos", "hash"),
     ):
         assert commands.decode(commands.encode(command)) == command
 
 
 def test_a_command_without_the_fields_that_came_later_is_read() -> None:
-    old = msgspec.msgpack.encode(["config.publish", "n", "g", "d", b"x", "text", 5])
-    assert commands.decode(old) == PublishConfig("n", "g", "d", b"x", "text", 5)
+    old = msgspec.msgpack.encode(["config.publish", "n", "g", "d", b"x", "text"])
+    assert commands.decode(old) == PublishConfig("n", "g", "d", b"x", "text")
 
 
 def test_a_snapshot_holds_everything(machine: StateMachine) -> None:
-    machine.apply(1, publication(description="d"))
-    machine.apply(2, RegisterPersistent("public", "DEFAULT_GROUP", "orders", instance(), 1000))
-    machine.apply(3, SetAdministrator("nacos", "hash"))
+    apply(machine, publication(description="d"))
+    apply(machine, RegisterPersistent("public", "DEFAULT_GROUP", "orders", instance()))
+    apply(machine, SetAdministrator("nacos", "hash"))
     hub = a_hub()
-    restored = StateMachine(hub)
-    restored.restore_snapshot(machine.encode_snapshot(), 2000)
-    assert restored.last_applied == 3
+    restored = StateMachine(hub, lambda: 2000)
+    restored.restore(machine.freeze().encode())
     assert restored.administrator == Administrator("nacos", "hash")
     view = hub.get_config(*KEY)
     assert view is not None
     assert (view.content, view.md5, view.description) == (b"a: 1", MD5_OF_A1, "d")
     assert b"10.0.0.1" in hub.service_info("public", "DEFAULT_GROUP", "orders", "", False, 1000)
-    assert isinstance(restored.apply(4, publication(cas_md5="0")), CasMismatch)
+    assert isinstance(apply(restored, publication(cas_md5="0")), CasMismatch)
 
 
 def test_a_snapshot_of_another_version_is_refused(machine: StateMachine) -> None:
-    unreadable = msgspec.msgpack.encode([99, 1, None, b""])
+    unreadable = msgspec.msgpack.encode([99, None, b""])
     with pytest.raises(ValueError, match="99"):
-        machine.restore_snapshot(unreadable, 0)
+        machine.restore(unreadable)

@@ -1,12 +1,9 @@
 """Turns what a client asks for into a command that makes sense, or says why it does not."""
 
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from nacos_core.commands import PublishConfig, RemoveConfig
 from nacos_core.config import rules
-
-if TYPE_CHECKING:
-    from nacos_core.clock import WallClock
 
 
 class Attributes(TypedDict, total=False):
@@ -27,9 +24,6 @@ class Attributes(TypedDict, total=False):
 
 class ConfigService:
     """Makes the commands; every API that publishes or removes goes through here."""
-
-    def __init__(self, wall_clock: "WallClock") -> None:
-        self._wall_clock = wall_clock
 
     def publication(
         self,
@@ -56,7 +50,6 @@ class ConfigService:
             data_id,
             content.encode(),
             rules.known_type(type),
-            self._wall_clock(),
             **attributes,
         )
         rules.check_attributes(command)
@@ -72,4 +65,4 @@ class ConfigService:
         namespace = rules.namespace_of(tenant)
         rules.check_key(namespace, group, data_id)
         rules.check_key_present(group, data_id)
-        return RemoveConfig(namespace, group, data_id, self._wall_clock())
+        return RemoveConfig(namespace, group, data_id)

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from nacos_core.raft.configuration import Change
+from nacos_core.raft.messages import Message
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -11,18 +14,24 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class HardStateSaved:
-    """This term and vote are durable."""
+class Tick:
+    """``Machine.deadline`` has come."""
 
-    term: int
-    voted_for: str
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from another server."""
+
+    sender_id: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class LogSynced:
-    """Every entry up to ``index`` is durable on this server."""
+    """The log's entries up to ``index`` and its operations up to ``ticket`` are durable on this server."""
 
     index: int
+    ticket: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,52 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """The state machine has applied every entry up to ``index``."""
+class ReadRequested:
+    """Somebody wants to read what is committed by now."""
+
+    read_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequested:
+    """Somebody wants another configuration. ``change_id`` comes back in ``ChangeDecided``."""
+
+    change_id: int
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """Another voter shall lead; "" leaves it to the machine which."""
+
+    target_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInstalled:
+    """The snapshot that ``InstallSnapshot`` asked for is durable and is what the stores hold."""
 
     index: int
+    term: int
+    configuration_payload: bytes
 
 
-Event: TypeAlias = Started | HardStateSaved | LogSynced | Proposed | Applied
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """The connection to a server has gone: what was on its way to it may not arrive."""
+
+    node_id: str
+
+
+Event: TypeAlias = (
+    Started
+    | Tick
+    | Received
+    | LogSynced
+    | Proposed
+    | ReadRequested
+    | ChangeRequested
+    | TransferRequested
+    | SnapshotInstalled
+    | PeerLost
+)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def handle(context: Context, event: "PersistentInstance") -> None:
     """Hands the registration or removal to the log."""
     make = RegisterPersistent if event.register else DeregisterPersistent
-    command = make(event.namespace, event.group, event.service, event.instance, context.wall_clock())
+    command = make(event.namespace, event.group, event.service, event.instance)
     context.propose(command, partial(_finish, context, event))
 
 
@@ -37,7 +37,7 @@ def _finish(context: Context, event: "PersistentInstance", result: Result) -> No
 def _take_back(context: Context, event: "PersistentInstance") -> None:
     # An ephemeral instance got there between the core's check and this. Ephemeral instances are not in the log, so
     # reading it after a restart would register what was refused: the log has to say that it is not there.
-    command = DeregisterPersistent(event.namespace, event.group, event.service, event.instance, context.wall_clock())
+    command = DeregisterPersistent(event.namespace, event.group, event.service, event.instance)
     context.propose(command, lambda result: None)
 
 
