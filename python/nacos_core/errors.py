@@ -13,6 +13,26 @@ class StartError(NacosCoreError):
     """The node cannot start: an address is taken, or a file of the data folder cannot be used."""
 
 
+class WrongAddress(SettingsError, ValueError):
+    """The name of a member, or the list of members, cannot be used; the message names what is wrong with which."""
+
+
+class FrameError(NacosCoreError):
+    """A peer sent bytes that are no frame of this protocol: its connection is closed."""
+
+
+class PeerUnreachable(NacosCoreError):
+    """There is no connection to that peer: nothing was sent, try again later."""
+
+
+class HandshakeRefused(PeerUnreachable):
+    """One side refused the other as a peer; the message says why."""
+
+
+class CallRefused(NacosCoreError):
+    """The peer answered that it does not do what was asked, in its own words."""
+
+
 class InvalidParameter(NacosCoreError, ValueError):
     """A name or value that the protocol does not allow, in the words that clients know."""
 

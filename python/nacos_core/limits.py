@@ -75,6 +75,37 @@ LOGIN_FAILURES_MAX: Final = 10
 LOGIN_FAILURE_WINDOW_SECONDS: Final = 60.0
 LOGIN_ADDRESSES_COUNT_MAX: Final = 10_000
 
+# Peers (the other nodes of the cluster)
+PEER_PORT_OFFSET: Final = 1001
+"""The port for peers is the HTTP port plus this, unless a member says otherwise."""
+PEER_FRAME_BYTES_MAX: Final = 32 * 1024 * 1024
+"""The longest frame that is taken from a peer that proved who it is, and the longest that is sent."""
+PEER_HANDSHAKE_BYTES_MAX: Final = 4096
+"""All that is read of a connection before the other side proved who it is."""
+PEER_HANDSHAKE_SECONDS: Final = 2.0
+PEER_UNPROVEN_COUNT_MAX: Final = 64
+"""Connections that have not proven yet who they are; further ones are closed at once."""
+PEER_ACCEPTED_COUNT_MAX: Final = 1024
+PEER_DIAL_SECONDS: Final = 2.0
+PEER_BACK_OFF_SECONDS_MIN: Final = 0.02
+PEER_BACK_OFF_SECONDS_MAX: Final = 1.0
+PEER_UNACKNOWLEDGED_MS: Final = 2000
+"""A connection whose bytes the other machine does not acknowledge for so long is given up."""
+PEER_QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What may wait for one peer; further messages to it are dropped and counted."""
+PEER_QUEUE_COUNT_MAX: Final = 100_000
+PEER_SEND_BYTES: Final = 1024 * 1024
+"""Queued frames are written together up to about this much at once."""
+PEER_RECEIVE_BYTES: Final = 64 * 1024
+PEER_CALLS_COUNT_MAX: Final = 1024
+"""Questions of one connection that are being answered at once; further ones are refused."""
+PEER_CALL_SECONDS: Final = 5.0
+PEER_COMPLAINT_SECONDS: Final = 60.0
+"""The same complaint about the same host is logged once within this time."""
+PEER_COMPLAINTS_COUNT_MAX: Final = 256
+CLUSTER_SECRET_CHARACTERS_MIN: Final = 16
+CLUSTER_SECRET_BYTES_MAX: Final = 4096
+
 # Stopping
 CLOSE_SECONDS: Final = 0.8
 """The whole of a clean stop stays below 1 s."""

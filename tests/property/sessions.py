@@ -186,3 +186,11 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     """`data` cut at these places, wherever they fall."""
     places = sorted({cut % (len(data) + 1) for cut in cuts})
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
+
+
+def changed(data: bytes, changes: list[tuple[int, int]]) -> bytes:
+    """`data` with these bytes changed, wherever they fall."""
+    made = bytearray(data)
+    for place, value in changes:
+        made[place % len(made)] = value
+    return bytes(made)

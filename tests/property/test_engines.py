@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from property.sessions import GrpcClient, Session, grpc_requests, http_requests, pieces
+from property.sessions import GrpcClient, Session, changed, grpc_requests, http_requests, pieces
 
 cuts = st.lists(st.integers(0, 2**20), max_size=40)
 requests = st.lists(http_requests(), min_size=1, max_size=8)
@@ -89,10 +89,3 @@ def test_input_without_end_is_cut_off(pattern: bytes) -> None:
         session.output.clear()
         sent += len(block)
     assert session.hub.wants_close(session.connection) or b"\r\n\r\n" in pattern
-
-
-def changed(data: bytes, changes: list[tuple[int, int]]) -> bytes:
-    made = bytearray(data)
-    for place, value in changes:
-        made[place % len(made)] = value
-    return bytes(made)

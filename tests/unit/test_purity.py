@@ -35,6 +35,19 @@ def test_rules_are_pure(package: str) -> None:
         assert not {name for name in imports(path) if name.startswith(("nacos_core.drivers", "nacos_core.server"))}
 
 
+def test_the_rules_of_peers_are_pure() -> None:
+    """They lie beside the tasks that carry them out. Reading the file of the secret is all that one of them does."""
+    for name in ("addresses", "back_off", "frames", "handshake", "protocol", "secret"):
+        path = SOURCE / "peers" / f"{name}.py"
+        allowed = {"back_off": {"random"}, "secret": {"pathlib"}}.get(name, set())
+        assert not ({each.split(".")[0] for each in imports(path)} & FORBIDDEN) - allowed, path
+
+
+def test_only_the_network_has_sockets_of_peers() -> None:
+    users = {path.name for path in (SOURCE / "peers").glob("*.py") if "socket" in imports(path)}
+    assert users == {"network.py"}
+
+
 def test_only_one_module_reads_wall_time() -> None:
     readers = {path.name for path in SOURCE.rglob("*.py") if "time" in imports(path)}
     assert readers == {"clock.py"}
