@@ -109,6 +109,7 @@ class Talker:
         address: PeerAddress | None = None,
     ) -> None:
         self.node_id = node_id
+        self.cluster_id = cluster_id
         self.address = address or PeerAddress(node_id, 9849)
         self.events: list[Event] = []
         self.settled_count = 0
@@ -124,7 +125,7 @@ class Talker:
         self.callbacks.requests[Question] = lambda peer, question: Reply(f"{question.text}, {peer.node_id}")
         self.peers = Peers(
             network=network,
-            identity=lambda: Identity(node_id, str(self.address), cluster_id),
+            identity=lambda: Identity(node_id, str(self.address), self.cluster_id),
             secret=secret,
             entropy=chance.randbytes,
             chance=chance,

@@ -535,6 +535,44 @@ async def test_a_stranger_is_heard_but_not_dialled(network: MemoryNetwork) -> No
         assert b.of("connected") == []
 
 
+async def test_a_stranger_is_told_over_its_own_connection(network: MemoryNetwork) -> None:
+    """A removed node that comes back is told so, though nobody dials it any more."""
+    a, b = Talker(network, "a"), Talker(network, "b")
+    async with a.running(), b.running():
+        await connected(a, b)
+        assert b.peers.send("a", Note(1))
+        assert not b.peers.send("c", Note(1))
+        await until(lambda: a.messages() == [Note(1)])
+        assert a.of("message") == [Event("message", "b", Note(1))]
+    assert not b.peers.send("a", Note(2)), "the connection is over"
+
+
+async def test_a_member_that_was_not_reached_yet_is_told_over_its_own_connection(network: MemoryNetwork) -> None:
+    a, b = Talker(network, "a"), Talker(network, "b")
+    async with a.running(), b.running():
+        b.peers.set_members({"a": PeerAddress("nowhere", 1)})
+        await connected(a, b)
+        assert b.peers.send("a", Note(1))
+        await until(lambda: a.messages() == [Note(1)])
+        assert not b.peers.is_connected("a")
+        assert b.peers.states()[0].dropped_count == 0
+
+
+async def test_another_cluster_id_is_compared_anew(network: MemoryNetwork, autojump_clock: MockClock) -> None:
+    a, b, c = Talker(network, "a"), Talker(network, "b"), Talker(network, "c", cluster_id="red")
+    async with a.running(), b.running(), c.running():
+        a.dials(b, c)
+        b.dials(a)
+        await until(lambda: len(a.of("connected")) == 2 and b.peers.is_connected("a"))
+        a.cluster_id = "blue"
+        a.peers.renew()
+        await until(lambda: len(a.of("lost")) == 2 and b.of("lost"))
+        await trio.sleep(5)
+        assert a.peers.is_connected("b")
+        assert b.peers.is_connected("a")
+        assert not a.peers.is_connected("c"), "another cluster"
+
+
 async def test_a_connection_broken_within_the_handshake_is_dialled_again(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:

@@ -108,7 +108,7 @@ class Link:
         self.wire: Wire | None = None
         """The connection, while there is one."""
         self.dropped_count = 0
-        """Messages that were dropped because there was no connection, or too much waited."""
+        """Messages to the member that were dropped."""
         self._scope = trio.CancelScope()
         self._dialler = dialler
         self._callbacks = callbacks
@@ -117,10 +117,8 @@ class Link:
         self._last_complaint = ""
 
     def send(self, message: "msgspec.Struct") -> bool:
-        """Queues a message, or drops and counts it. Does not wait."""
-        is_queued = self.wire is not None and self.wire.tell(message)
-        self.dropped_count += not is_queued
-        return is_queued
+        """Queues a message; False if there is no connection, or too much waits. Does not wait."""
+        return self.wire is not None and self.wire.tell(message)
 
     def wake(self) -> None:
         """The member has shown that it lives: dial it now."""
@@ -147,7 +145,8 @@ class Link:
 
     async def _use(self, wire: Wire) -> None:
         if wire.peer.node_id != self.node_id:
-            await wire.close()
+            wire.end()
+            await wire.run()
             self._complain(f"{self.address} is node {wire.peer.node_id} and not node {self.node_id}")
             self._callbacks.on_mismatch(self.node_id, wire.peer)
             return

@@ -1,7 +1,7 @@
 """All connections of a node to the other nodes.
 
-A node sends over the connections that it dialled, and receives over those that it accepted, so that every two members
-have two. Questions are answered over the connection they came by.
+A node sends to members over the connections that it dialled, and receives over those that it accepted: two members have
+two. Questions are answered over the connection they came by, and so are nodes that are not members.
 """
 
 import logging
@@ -70,7 +70,7 @@ class Peers:
         self._links: dict[str, Link] = {}
         self._nursery: trio.Nursery | None = None
         self._unproven_count = 0
-        self._accepted_count = 0
+        self._accepted: dict[Wire, None] = {}
         self._complaints: dict[tuple[str, str], float] = {}
 
     async def run(self, listener: "Listener | None" = None) -> None:
@@ -109,17 +109,25 @@ class Peers:
                     self._nursery.start_soon(link.run)
 
     def send(self, node_id: str, message: "msgspec.Struct") -> bool:
-        """Queues a message to a member and does not wait. Whether it arrives is not known; messages that arrive over
-        one connection arrive in order.
+        """Queues a message and does not wait. Whether it arrives is not known; what one connection carries arrives in
+        order. A node to which this one has no connection of its own, because it is not a member or was not reached yet,
+        is told over the last one that was accepted from it.
 
         Returns:
-            False if it was dropped: not a member, not connected, or too much waits for it.
+            False if it was dropped: there is no connection, or too much waits for that node.
 
         Raises:
             FrameError: the message is longer than any frame may be.
         """
         link = self._links.get(node_id)
-        return link is not None and link.send(message)
+        if link is not None and link.send(message):
+            return True
+        for wire in reversed(self._accepted):
+            if wire.peer.node_id == node_id:
+                return wire.tell(message)
+        if link is not None:
+            link.dropped_count += 1
+        return False
 
     async def ask(self, node_id: str, request: "msgspec.Struct", *, seconds: float = limits.PEER_CALL_SECONDS) -> Any:
         """Asks a member over the connection that there is, and gives its answer. Cancelled, the outcome is not known.
@@ -166,6 +174,15 @@ class Peers:
             raise failure
         return response
 
+    def renew(self) -> None:
+        """Ends every connection, and dials the members again: to be called once ``identity`` gives another cluster id,
+        as the handshakes until now have not compared it."""
+        for link in self._links.values():
+            if link.wire is not None:
+                link.wire.end()
+        for wire in self._accepted:
+            wire.end()
+
     async def drain(self) -> None:
         """Waits until everything queued was handed to the network, for a last word before the node stops. There is no
         time limit, whoever calls sets one."""
@@ -179,7 +196,7 @@ class Peers:
         return [PeerState(id_, link.address, link.wire is not None, link.dropped_count) for id_, link in links]
 
     def is_connected(self, node_id: str) -> bool:
-        """Whether messages to that member are queued rather than dropped."""
+        """Whether there is a connection that this node dialled to that member."""
         link = self._links.get(node_id)
         return link is not None and link.wire is not None
 
@@ -192,7 +209,7 @@ class Peers:
         wire = await self._prove(connection)
         if wire is None:
             return
-        self._accepted_count += 1
+        self._accepted[wire] = None
         try:
             self.callbacks.on_accepted(wire.peer)
             if (link := self._links.get(wire.peer.node_id)) is not None:
@@ -200,7 +217,7 @@ class Peers:
             reason = await wire.run()
             _logger.debug("connection of node %s from %s is over: %s", wire.peer.node_id, connection.remote, reason)
         finally:
-            self._accepted_count -= 1
+            del self._accepted[wire]
 
     async def _prove(self, connection: "Connection") -> Wire | None:
         handshake = self._new_handshake(is_dialling=False, is_local=connection.is_local)
@@ -209,7 +226,7 @@ class Peers:
         try:
             with trio.fail_after(limits.PEER_HANDSHAKE_SECONDS):
                 await shake_hands(connection, handshake)
-            if self._accepted_count >= limits.PEER_ACCEPTED_COUNT_MAX:
+            if len(self._accepted) >= limits.PEER_ACCEPTED_COUNT_MAX:
                 self._complain(connection, "too many connections of peers")
             elif handshake.peer is not None:
                 wire = Wire(connection.stream, handshake.peer, self._frame_type, self.callbacks)

@@ -119,6 +119,7 @@ class Wire:
         self._asked_count = 0
         self._answering_count = 0
         self._is_over = False
+        self._scope = trio.CancelScope()
 
     def tell(self, message: msgspec.Struct) -> bool:
         """Queues a message; False if it was dropped because too much waits. Does not wait."""
@@ -158,10 +159,9 @@ class Wire:
         """Waits until everything queued was handed to the stream, or is lost. May be cancelled at any time."""
         await self._outbox.emptied()
 
-    async def close(self) -> None:
-        """Closes the stream of a wire that does not run."""
-        self._is_over = True
-        await trio.aclose_forcefully(self._stream)
+    def end(self) -> None:
+        """Ends ``run``, now or as soon as it begins."""
+        self._scope.cancel()
 
     async def run(self) -> str:
         """Moves frames until the connection ends or this is cancelled; closes the stream.
@@ -171,10 +171,13 @@ class Wire:
         """
         reason = "closed by the other side"
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._outbox.write, self._stream)
-                await self._read(nursery)
-                nursery.cancel_scope.cancel()
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._outbox.write, self._stream)
+                    await self._read(nursery)
+                    nursery.cancel_scope.cancel()
+            if self._scope.cancelled_caught:
+                reason = "ended by this node"
         except* (trio.BrokenResourceError, trio.ClosedResourceError) as group:
             reason = _first_line(group) or "broken"
         except* FrameError as group:
