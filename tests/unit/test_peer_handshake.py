@@ -155,7 +155,7 @@ def test_other_versions_are_named() -> None:
 
 
 def test_a_replayed_conversation_proves_nothing() -> None:
-    hello, _, proof, welcome = talk(dialling(), accepting())
+    hello, old_challenge, proof, welcome = talk(dialling(), accepting())
     other = accepting()
     other.feed(hello)
     assert decode(other.feed(proof)) == Refused(SECRET_DIFFERS)
@@ -166,6 +166,12 @@ def test_a_replayed_conversation_proves_nothing() -> None:
     one.feed(welcome)
     assert one.peer is None
     assert one.refusal == SECRET_DIFFERS
+    again = dialling()
+    again.start()
+    again.feed(old_challenge)
+    again.feed(welcome)
+    assert again.peer is None
+    assert again.refusal == SECRET_DIFFERS
 
 
 def test_a_reflected_proof_proves_nothing() -> None:
@@ -236,6 +242,8 @@ def test_no_more_is_taken_than_the_limit() -> None:
     assert other.bytes_left == 1
     other.feed(bytes(1))
     assert other.is_over
+    exact = accepting()
+    assert decode(exact.feed(bytes([0, 0, 16, 0]) + bytes(4092))).reason == "the handshake is not over after 4096 bytes"
     many = accepting()
     many.feed(dialling().start())
     while not many.is_over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 import trio
@@ -10,7 +11,7 @@ import trio
 from nacos_core import limits
 from nacos_core.errors import OutcomeUnknown, PeerUnreachable, StartError
 from nacos_core.peers.addresses import PeerAddress
-from nacos_core.peers.network import TcpNetwork
+from nacos_core.peers.network import TcpNetwork, _connection
 from support.peers import Event, Note, Question, Reply, Talker, until
 
 ANY_PORT = PeerAddress("127.0.0.1", 0)
@@ -80,6 +81,46 @@ async def test_both_ends_are_told_about_the_sockets() -> None:
         assert options[2:] in ([limits.PEER_UNACKNOWLEDGED_MS], [])
         assert local == [True]
         await connection.stream.aclose()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("::1", "::1", True),
+        ("10.0.0.1", "10.0.0.1", False),
+        ("10.0.0.1", "127.0.0.1", False),
+        ("127.0.0.1", "10.0.0.1", False),
+    ],
+)
+def test_both_ends_must_be_loopback_addresses(here: str, there: str, expected: bool) -> None:
+    class Socket:
+        def getsockname(self) -> tuple[str, int]:
+            return here, 1
+
+        def getpeername(self) -> tuple[str, int]:
+            return there, 2
+
+    class Stream:
+        socket = Socket()
+
+        def setsockopt(self, level: int, option: int, value: int) -> None:
+            pass
+
+    connection = _connection(Stream())  # type: ignore[arg-type]
+    assert connection.is_local is expected
+    assert connection.remote == str(PeerAddress(there, 2))
+
+
+async def test_a_connection_that_was_reset_while_it_waited_harms_nobody() -> None:
+    b = talker("b")
+    listener = TcpNetwork().listen(ANY_PORT)
+    with socket.create_connection(listener.address) as gone:
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(b.peers.run, listener)
+        assert await talker("a").peers.call(listener.address, Question("?")) == Reply("?, a")
         nursery.cancel_scope.cancel()
 
 

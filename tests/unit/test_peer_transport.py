@@ -24,14 +24,13 @@ from nacos_core.errors import (
 from nacos_core.peers.addresses import PeerAddress
 from nacos_core.peers.frames import encode
 from nacos_core.peers.handshake import SECRET_DIFFERS, Identity
+from nacos_core.peers.network import Connection
 from nacos_core.peers.protocol import Ask, Tell
 from support.peers import Event, MemoryNetwork, Note, Question, Reply, Talker, until
 
 if TYPE_CHECKING:
     import msgspec
     from trio.testing import MockClock
-
-    from nacos_core.peers.network import Connection
 
 
 @pytest.fixture
@@ -148,7 +147,7 @@ async def test_members_come_and_go_and_move(network: MemoryNetwork) -> None:
     async with a.running(), b.running(), moved.running():
         await connected(a, b)
         a.dials(a, b)
-        assert len(network.dialled) == 1, "nothing has changed"
+        assert a.events == [Event("connected", "b")], "nothing has changed"
         a.dials(moved)
         assert a.events == [Event("connected", "b"), Event("lost", "b")]
         assert not a.peers.send("b", Note(1))
@@ -467,8 +466,38 @@ async def test_64_unproven_connections_at_once(network: MemoryNetwork, autojump_
         a.peers.send("b", Note(1))
         await until(lambda: b.messages() == [Note(1)])
         assert await silent[0].receive_some() == b""
-        with trio.fail_after(1):
-            assert await a.peers.call(PeerAddress("b", 9849), Question("?")) == Reply("?, a")
+        await trio.testing.wait_all_tasks_blocked()
+        assert await Talker(network, "c").peers.call(b.address, Question("?")) == Reply("?, c"), "there is room again"
+
+
+async def test_complaints_are_remembered_of_so_many_hosts(caplog: pytest.LogCaptureFixture) -> None:
+    b = Talker(MemoryNetwork(), "b")
+    for number in range(2 * limits.PEER_COMPLAINTS_COUNT_MAX):
+        here, there = trio.testing.memory_stream_pair()
+        await here.send_all(b"\xff" * 4)
+        await b.peers.accept(Connection(there, f"host-{number}:1", False))
+        assert len(b.peers._complaints) <= limits.PEER_COMPLAINTS_COUNT_MAX
+    assert len(messages_of(caplog)) == 2 * limits.PEER_COMPLAINTS_COUNT_MAX
+
+
+async def test_a_wire_that_is_over_takes_nothing(network: MemoryNetwork) -> None:
+    a, b = Talker(network, "a"), Talker(network, "b")
+    async with a.running(), b.running():
+        await connected(a, b)
+        wire = a.peers._links["b"].wire
+        assert wire is not None
+        assert await wire.ask(Question("?")) == Reply("?, a")
+        assert wire._asked == {}, "nothing is kept of what was answered"
+        network.streams[0].send_stream.send_all_hook = trio.sleep_forever
+        wire.tell(Note(1))
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.peers.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            wire.end()
+        assert not wire.tell(Note(2))
+        with pytest.raises(PeerUnreachable, match="is over"):
+            await wire.ask(Question("?"))
 
 
 async def test_proven_connections_are_bounded(network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
