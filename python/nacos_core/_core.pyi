@@ -28,6 +28,7 @@ __all__ = [
     "PersistentInstance",
     "PushAcknowledged",
     "Reactor",
+    "SimulatedDisk",
     "Synced",
     "UdpSubscribed",
     "__version__",
@@ -419,6 +420,27 @@ class Log:
     @staticmethod
     def in_memory() -> Log:
         """A log that is kept nowhere; everything is durable at once."""
+    @staticmethod
+    def open_simulated(
+        disk: SimulatedDisk, *, segment_bytes: int | None = None, cache_bytes: int | None = None, salt: int
+    ) -> Log:
+        """Opens the log on a simulated disk, or creates it. It has no thread, and nothing depends on chance but what
+        the disk's seed and the `salt` (a random number, for the checksums of a new log) decide.
+
+        Nothing is written except by `begin_sync` and `complete_sync`; `sync` and `close` do both at once, and
+        `save_snapshot` writes at once. `fileno` raises LogError: nobody would raise the descriptor. A log that is
+        dropped without `close` writes nothing; once the power was cut or the process killed, no call does."""
+    def begin_sync(self) -> bool:
+        """Takes what has gathered as the group that is under way; False when there is nothing, or one is under way.
+
+        Only for a simulated log, as `complete_sync`: LogError for any other."""
+    def complete_sync(self) -> None:
+        """Writes and syncs the group that is under way, if one is; `poll` says then what is durable.
+
+        Raises LogFailed when that fails; the log is failed for good then."""
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits to be written and nothing is under way."""
     @property
     def recovery_report(self) -> str | None:
         """What recovery cut, in words."""
@@ -498,6 +520,37 @@ class Log:
         """Forgets the entries up to `index`, which the last snapshot must cover."""
     def close(self) -> None:
         """Syncs what is left, ends the writer and gives the folder free. Closing twice is fine."""
+
+@final
+class SimulatedDisk:
+    """A disk in memory that does what real ones do at their worst, replayable from a seed.
+
+    What was written is in the page cache until it is synced; now and then a sector reaches the disk before that."""
+
+    def __new__(cls, seed: int) -> SimulatedDisk: ...
+    def set_faults(
+        self,
+        *,
+        stop_at_operation: int | None = None,
+        fail_sync: int | None = None,
+        capacity_bytes: int | None = None,
+    ) -> None:
+        """Says what is to go wrong from now on; counting starts anew. A crash ends it.
+
+        `stop_at_operation`: from this call on (counted from 0) everything fails, as if the machine had stopped; a write
+        gets half through. `fail_sync`: this sync of a file (counted from 1) fails, and its pages are lost at the next
+        power cut, though they can be read until then. `capacity_bytes`: what all files together may have."""
+    @property
+    def operations(self) -> int:
+        """How many calls there were since `set_faults`."""
+    def cut_power(self) -> None:
+        """What was not synced is there or not, sector by sector. A log that was open is dead."""
+    def kill_process(self) -> None:
+        """What was written stays, synced or not. A log that was open is dead."""
+    def files(self) -> list[tuple[str, int]]:
+        """Name and length of each file, by name."""
+    def flip_bit(self, name: str, byte: int, bit: int) -> None:
+        """Flips one bit of a file, on the disk and in the page cache. ValueError if there is no such file."""
 
 def unpack(packed: bytes) -> list[tuple[int, bytes]]:
     """Term and payload of each entry of a blob that `Log.pack` has made. ValueError where it is malformed."""

@@ -5,6 +5,7 @@ mod errors;
 mod events;
 mod hub;
 mod log;
+mod simulated_disk;
 
 use pyo3::prelude::*;
 
@@ -23,6 +24,9 @@ mod _core {
     use super::hub::{ConfigView, Hub, Reactor};
     #[pymodule_export]
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
+
+    #[pymodule_export]
+    use super::simulated_disk::SimulatedDisk;
 
     /// The version of the core, which is the version of the package.
     #[pymodule_init]

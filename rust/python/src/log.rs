@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::borrow::{entries_of, hold, payloads_of};
-use nacos_core::limits::LOG_SEGMENT_BYTES;
+use crate::simulated_disk::SimulatedDisk;
+use nacos_core::limits::{LOG_CACHE_BYTES, LOG_SEGMENT_BYTES};
 use nacos_core::log::{self, Appending, Options, Packed, SharedLog, Slice, SnapshotId};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
@@ -16,6 +17,9 @@ create_exception!(nacos_core._core, LogError, PyException, "The log refuses an o
 create_exception!(nacos_core._core, LogCorrupt, LogError, "Bytes that had been synced are not what was written.");
 create_exception!(nacos_core._core, LogLocked, LogError, "Another process has the data folder.");
 create_exception!(nacos_core._core, LogFailed, LogError, "A write or a sync failed: the log is failed for good.");
+
+/// Little, since it is memory that each node of a simulation takes.
+const SIMULATED_ZERO_AHEAD_BYTES: usize = 4096;
 
 fn raised(error: log::LogError) -> PyErr {
     let text = error.to_string();
@@ -158,6 +162,41 @@ impl Log {
         let options = Options { segment_bytes: segment_bytes.unwrap_or(LOG_SEGMENT_BYTES), salt, ..Options::default() };
         let log = py.detach(|| SharedLog::open(&directory, options, !unsafe_no_sync)).map_err(raised)?;
         Ok(Self { log })
+    }
+
+    /// Opens the log on a simulated disk, or creates it; nothing is written but by `begin_sync` and `complete_sync`.
+    #[staticmethod]
+    #[pyo3(signature = (disk, *, segment_bytes = None, cache_bytes = None, salt))]
+    fn open_simulated(
+        disk: &Bound<'_, SimulatedDisk>,
+        segment_bytes: Option<u64>,
+        cache_bytes: Option<usize>,
+        salt: u64,
+    ) -> PyResult<Self> {
+        let options = Options {
+            segment_bytes: segment_bytes.unwrap_or(LOG_SEGMENT_BYTES),
+            cache_bytes: cache_bytes.unwrap_or(LOG_CACHE_BYTES),
+            salt,
+            zero_ahead_bytes: SIMULATED_ZERO_AHEAD_BYTES,
+        };
+        let log = SharedLog::by_hand(disk.get().attach(), options).map_err(raised)?;
+        Ok(Self { log })
+    }
+
+    /// Takes what has gathered as the group that is under way; false when there is nothing, or one is under way.
+    fn begin_sync(&self) -> PyResult<bool> {
+        self.log.begin_sync().map_err(raised)
+    }
+
+    /// Writes and syncs the group that is under way. Raises LogFailed when that fails.
+    fn complete_sync(&self) -> PyResult<()> {
+        self.log.complete_sync().map_err(raised)
+    }
+
+    /// Whether something waits to be written and nothing is under way.
+    #[getter]
+    fn has_work(&self) -> PyResult<bool> {
+        self.log.has_work().map_err(raised)
     }
 
     /// A log that is kept nowhere; everything is durable at once.

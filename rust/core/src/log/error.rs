@@ -44,6 +44,12 @@ pub enum LogError {
     /// A payload or a vote that is longer than the limit.
     #[error("{what} of {length} bytes is longer than the limit of {limit} bytes")]
     TooLong { what: &'static str, length: usize, limit: usize },
+    /// `begin_sync` and `complete_sync` are for logs that were opened without a writer.
+    #[error("the log has a writer of its own, or no disk; only a simulated log is synced by hand")]
+    NotByHand,
+    /// Nobody raises the descriptor of a log without a writer.
+    #[error("a log that is synced by hand has no descriptor to wait for")]
+    NoDescriptor,
     /// Bytes that no `pack` has made.
     #[error("the packed entries are malformed at byte {offset}: {what}")]
     Malformed { offset: usize, what: &'static str },

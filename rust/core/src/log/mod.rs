@@ -1,9 +1,11 @@
 //! The replicated log: segment files with a checksum per record, hard state and entries in one durable order, snapshots.
 //!
 //! - [`Log`] is the log without a thread; [`Writer`] does what it hands out. A simulation drives the two itself.
-//! - [`SharedLog`] adds the one writer thread and a descriptor to wait for (group commit).
+//! - [`SharedLog`] adds the one writer thread and a descriptor to wait for (group commit), or has its caller say when to
+//!   write.
 //! - [`Disk`] is what both stand on: [`RealDisk`], or [`SimulatedDisk`], which loses, tears, flips and fails.
 
+mod by_hand;
 mod cache;
 mod disk;
 mod error;
@@ -17,6 +19,7 @@ mod segment;
 mod shared;
 mod signal;
 mod simulated_disk;
+mod simulated_file;
 mod snapshot;
 mod state;
 mod storage;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use super::by_hand::ByHand;
 use super::disk::Disk;
 use super::error::LogError;
 use super::read::{Gather, Reading};
@@ -25,9 +26,20 @@ use crate::limits::{LOG_LOCK_PAUSES_COUNT, LOG_LOCK_TRIES_COUNT};
 #[derive(Debug)]
 pub struct SharedLog {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    pub(super) writing: Writing,
     /// One snapshot is written at a time.
     snapshots: Mutex<()>,
+}
+
+/// Who writes what was appended.
+#[derive(Debug)]
+pub(super) enum Writing {
+    /// There is no disk.
+    Nothing,
+    /// A thread of the log's own; taken by `close`.
+    InThread(Mutex<Option<JoinHandle<()>>>),
+    /// The caller, when it likes.
+    ByHand(Mutex<ByHand>),
 }
 
 #[derive(Debug)]
@@ -50,7 +62,7 @@ struct Inner {
 impl SharedLog {
     /// A log that is kept nowhere; everything is durable at once.
     pub fn in_memory() -> Self {
-        Self::new(Log::in_memory())
+        Self::new(Log::in_memory(), Writing::Nothing)
     }
 
     /// Opens or creates the log in a folder and starts its writer. Without `syncs` nothing survives a power cut.
@@ -64,18 +76,16 @@ impl SharedLog {
     pub fn start(disk: Arc<dyn Disk>, options: Options) -> Result<Self, LogError> {
         let path = disk.path("");
         let (log, writer) = Log::open(disk, options)?;
-        let opened = Self::new(log);
-        let shared = Arc::clone(&opened.shared);
-        let spawned = thread::Builder::new().name("log-writer".into()).spawn(move || shared.write_until_closed(writer));
+        let shared = Shared::new(log);
+        let of_thread = Arc::clone(&shared);
+        let spawned =
+            thread::Builder::new().name("log-writer".into()).spawn(move || of_thread.write_until_closed(writer));
         let handle = spawned.map_err(|error| LogError::io("start the writer of", path, error))?;
-        *opened.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(handle);
-        Ok(opened)
+        Ok(Self { shared, writing: Writing::InThread(Mutex::new(Some(handle))), snapshots: Mutex::new(()) })
     }
 
-    fn new(log: Log) -> Self {
-        let inner = Mutex::new(Inner { log: Some(log), closing: false });
-        let shared = Shared { inner, writer: OnceLock::new(), done: Condvar::new(), signal: OnceLock::new() };
-        Self { shared: Arc::new(shared), thread: Mutex::new(None), snapshots: Mutex::new(()) }
+    pub(super) fn new(log: Log, writing: Writing) -> Self {
+        Self { shared: Shared::new(log), writing, snapshots: Mutex::new(()) }
     }
 
     /// Runs one operation on the log and lets the writer know if it left something to sync.
@@ -96,6 +106,9 @@ impl SharedLog {
 
     /// A descriptor that is readable once something was synced or failed, until `poll`.
     pub fn fileno(&self) -> Result<RawFd, LogError> {
+        if matches!(self.writing, Writing::ByHand(_)) {
+            return Err(LogError::NoDescriptor);
+        }
         if let Some(signal) = self.shared.signal.get() {
             return Ok(signal.fileno());
         }
@@ -114,8 +127,11 @@ impl SharedLog {
         self.with(|log| log.check().map(|()| log.synced()))?
     }
 
-    /// Waits until everything that was appended so far is durable.
+    /// Waits until everything that was appended so far is durable; a log that is driven by hand writes it now.
     pub fn sync(&self, timeout: Duration) -> Result<(), LogError> {
+        if matches!(self.writing, Writing::ByHand(_)) {
+            return self.sync_by_hand();
+        }
         let deadline = Instant::now() + timeout;
         let mut inner = self.shared.lock();
         let ticket = inner.log.as_ref().ok_or(LogError::Closed)?.ticket();
@@ -161,13 +177,27 @@ impl SharedLog {
 
     /// Syncs what is left, ends the thread and gives the folder free. Later calls raise `Closed`; closing twice is fine.
     pub fn close(&self) -> Result<(), LogError> {
+        match &self.writing {
+            Writing::Nothing => {}
+            Writing::InThread(thread) => self.end_thread(thread),
+            // Whether it worked is what the check below says.
+            Writing::ByHand(_) => drop(self.sync_by_hand()),
+        }
+        self.take_away()
+    }
+
+    fn end_thread(&self, thread: &Mutex<Option<JoinHandle<()>>>) {
         self.shared.lock().closing = true;
         self.shared.wake_writer();
-        let handle = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let handle = thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         if let Some(handle) = handle {
             // The thread catches its own panics.
             let _ = handle.join();
         }
+    }
+
+    /// Lets go of the log and its lock; says whether it was in order.
+    fn take_away(&self) -> Result<(), LogError> {
         let log = self.shared.lock().log.take();
         self.shared.done.notify_all();
         self.shared.raise();
@@ -177,12 +207,17 @@ impl SharedLog {
 
 impl Drop for SharedLog {
     fn drop(&mut self) {
-        // Whoever wants to know how it ended calls `close`.
-        let _ = self.close();
+        // Whoever wants to know how it ended calls `close`. A simulation drops what has crashed: that writes nothing.
+        let _ = if matches!(self.writing, Writing::ByHand(_)) { self.take_away() } else { self.close() };
     }
 }
 
 impl Shared {
+    fn new(log: Log) -> Arc<Self> {
+        let inner = Mutex::new(Inner { log: Some(log), closing: false });
+        Arc::new(Self { inner, writer: OnceLock::new(), done: Condvar::new(), signal: OnceLock::new() })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|poisoned| {
             let mut inner = poisoned.into_inner();

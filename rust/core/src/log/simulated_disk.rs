@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, DiskFile};
-use super::record::SECTOR_BYTES;
+use super::simulated_file::{Chance, Content};
 
 /// What is to go wrong, by the number of the operation (any call counts one) or of the sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,32 +55,6 @@ enum NameChange {
     Remove(String),
 }
 
-#[derive(Clone, Debug, Default)]
-struct Content {
-    cached: Vec<u8>,
-    on_disk: Vec<u8>,
-    /// Sectors of `cached` that no sync has taken yet.
-    dirty: BTreeSet<usize>,
-    length_is_dirty: bool,
-}
-
-/// SplitMix64: a few lines, and the same numbers everywhere.
-#[derive(Debug)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.next() % count == 0
-    }
-}
-
 impl SimulatedDisk {
     /// An empty disk whose misfortunes come from the seed.
     pub fn new(seed: u64) -> Self {
@@ -97,6 +71,12 @@ impl SimulatedDisk {
             contents: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The disk as a process has it that starts now. After a power cut or a kill it refuses everything, so that what the
+    /// dead process left behind touches the disk no more.
+    pub fn attach(&self) -> Arc<dyn Disk> {
+        Arc::new(Attached { disk: self.clone(), generation: self.lock_state().generation })
     }
 
     /// Says what is to go wrong from now on; counting starts anew.
@@ -128,6 +108,7 @@ impl SimulatedDisk {
         }
         state.names = names.clone();
         state.names_on_disk = names;
+        state.forget_nameless();
     }
 
     /// Kills the process that uses the disk: the page cache lives on.
@@ -145,20 +126,11 @@ impl SimulatedDisk {
     pub fn flip_bit(&self, name: &str, byte: usize, bit: u8) {
         let mut state = self.lock_state();
         let Some(id) = state.names.get(name).copied() else { return };
-        let Content { cached, on_disk, .. } = &mut state.contents[id];
-        for bytes in [cached, on_disk] {
-            if let Some(byte) = bytes.get_mut(byte) {
-                *byte ^= 1 << (bit % 8);
-            }
-        }
+        state.contents[id].flip_bit(byte, bit);
     }
 
     fn lock_state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn file(&self, id: usize, generation: u64) -> Arc<dyn DiskFile> {
-        Arc::new(SimulatedFile { disk: self.clone(), id, generation })
     }
 }
 
@@ -179,6 +151,16 @@ impl State {
     fn change_name(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.renames.push(change);
+    }
+
+    /// Forgets the contents of files that no name leads to any more and that nobody has open; all names are synced.
+    fn forget_nameless(&mut self) {
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        for (id, content) in self.contents.iter_mut().enumerate() {
+            if !named.contains(&id) && content.is_closed() {
+                *content = Content::default();
+            }
+        }
     }
 
     fn used_bytes(&self) -> u64 {
@@ -220,89 +202,47 @@ impl NameChange {
     }
 }
 
-impl Content {
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        if bytes.is_empty() {
-            return;
-        }
-        let end = offset + bytes.len();
-        self.resize(self.cached.len().max(end));
-        self.cached[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
-    }
+/// A disk and the process that uses it.
+#[derive(Clone, Debug)]
+struct Attached {
+    disk: SimulatedDisk,
+    generation: u64,
+}
 
-    fn resize(&mut self, length: usize) {
-        let before = self.cached.len();
-        if length != before {
-            self.cached.resize(length, 0);
-            let (low, high) = (before.min(length), before.max(length));
-            self.dirty.extend(low / SECTOR_BYTES..high.div_ceil(SECTOR_BYTES));
-            self.length_is_dirty = true;
+impl Attached {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.disk.lock_state();
+        match state.generation == self.generation {
+            true => Ok(state),
+            false => Err(io::Error::other("the process that used the disk is gone")),
         }
     }
 
-    /// Brings one sector to the disk, as far as the file reaches there.
-    fn write_back(&mut self, sector: usize) {
-        let start = sector * SECTOR_BYTES;
-        let end = (start + SECTOR_BYTES).min(self.cached.len());
-        if start < end {
-            if self.on_disk.len() < end {
-                self.on_disk.resize(end, 0);
-            }
-            self.on_disk[start..end].copy_from_slice(&self.cached[start..end]);
-        }
-    }
-
-    fn write_some_back(&mut self, chance: &mut Chance) {
-        let early: Vec<usize> = self.dirty.iter().copied().filter(|_| chance.one_in(8)).collect();
-        for sector in early {
-            self.write_back(sector);
-        }
-    }
-
-    fn sync(&mut self) {
-        for sector in std::mem::take(&mut self.dirty) {
-            self.write_back(sector);
-        }
-        if std::mem::take(&mut self.length_is_dirty) {
-            self.on_disk.resize(self.cached.len(), 0);
-        }
-    }
-
-    fn lose_power(&mut self, chance: &mut Chance) {
-        let length = self.cached.len();
-        for sector in std::mem::take(&mut self.dirty) {
-            if chance.one_in(2) {
-                self.write_back(sector);
-            }
-        }
-        if std::mem::take(&mut self.length_is_dirty) && chance.one_in(2) {
-            self.on_disk.resize(length, 0);
-        }
-        self.cached = self.on_disk.clone();
+    /// The state, with one operation counted.
+    fn step(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state()?;
+        state.step()?;
+        Ok(state)
     }
 }
 
-impl Disk for SimulatedDisk {
+impl Disk for Attached {
     fn lock(&self) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let mut state = self.lock_state();
-        state.step()?;
+        let mut state = self.step()?;
         if state.locked {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, "another user of the simulated disk"));
         }
         state.locked = true;
-        Ok(Box::new(Lock { disk: self.clone(), generation: state.generation }))
+        Ok(Box::new(Lock(self.clone())))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut state = self.lock_state();
-        state.step()?;
+        let state = self.step()?;
         Ok(state.names.keys().cloned().collect())
     }
 
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.lock_state();
-        state.step()?;
+        let mut state = self.step()?;
         let id = match state.names.get(name) {
             Some(id) => *id,
             None if create => {
@@ -313,12 +253,12 @@ impl Disk for SimulatedDisk {
             }
             None => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(self.file(id, state.generation))
+        let handle = Arc::clone(&state.contents[id].handle);
+        Ok(Arc::new(SimulatedFile { process: self.clone(), id, _handle: handle }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        state.step()?;
+        let mut state = self.step()?;
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -327,8 +267,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        state.step()?;
+        let mut state = self.step()?;
         if !state.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -337,10 +276,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        let mut state = self.lock_state();
-        state.step()?;
-        state.names_on_disk = state.names.clone();
-        state.renames.clear();
+        let mut state = self.step()?;
+        if !state.renames.is_empty() {
+            state.names_on_disk = state.names.clone();
+            let changes = std::mem::take(&mut state.renames);
+            if changes.iter().any(|change| !matches!(change, NameChange::Create(..))) {
+                state.forget_nameless();
+            }
+        }
         Ok(())
     }
 
@@ -350,15 +293,11 @@ impl Disk for SimulatedDisk {
 }
 
 #[derive(Debug)]
-struct Lock {
-    disk: SimulatedDisk,
-    generation: u64,
-}
+struct Lock(Attached);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let mut state = self.disk.lock_state();
-        if state.generation == self.generation {
+        if let Ok(mut state) = self.0.state() {
             state.locked = false;
         }
     }
@@ -366,31 +305,20 @@ impl Drop for Lock {
 
 #[derive(Debug)]
 struct SimulatedFile {
-    disk: SimulatedDisk,
+    process: Attached,
     id: usize,
-    generation: u64,
-}
-
-impl SimulatedFile {
-    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.disk.lock_state();
-        match state.generation == self.generation {
-            true => Ok(state),
-            false => Err(io::Error::other("the process that opened the file is gone")),
-        }
-    }
+    /// Says that the file is open.
+    _handle: Arc<()>,
 }
 
 impl DiskFile for SimulatedFile {
     fn length(&self) -> io::Result<u64> {
-        let mut state = self.state()?;
-        state.step()?;
+        let state = self.process.step()?;
         Ok(state.contents[self.id].cached.len() as u64)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.state()?;
-        state.step()?;
+        let state = self.process.step()?;
         let start = offset as usize;
         let bytes = state.contents[self.id].cached.get(start..start + buffer.len());
         buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -398,7 +326,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.state()?;
+        let mut state = self.process.state()?;
         let (count, result) = state.writable(self.id, offset, bytes.len());
         let State { chance, contents, .. } = &mut *state;
         contents[self.id].write(&bytes[..count], offset as usize);
@@ -407,15 +335,13 @@ impl DiskFile for SimulatedFile {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        let mut state = self.state()?;
-        state.step()?;
+        let mut state = self.process.step()?;
         state.contents[self.id].resize(length as usize);
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.state()?;
-        state.step()?;
+        let mut state = self.process.step()?;
         state.syncs += 1;
         let fails = state.faults.fail_sync == Some(state.syncs);
         let State { chance, contents, .. } = &mut *state;
@@ -424,9 +350,7 @@ impl DiskFile for SimulatedFile {
             content.sync();
             return Ok(());
         }
-        content.write_some_back(chance);
-        content.dirty.clear();
-        content.length_is_dirty = false;
+        content.fail_to_sync(chance);
         Err(io::Error::other("the disk has failed to write"))
     }
 }

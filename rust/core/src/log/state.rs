@@ -409,7 +409,7 @@ impl Log {
     pub fn has_work(&self) -> bool {
         let Some(storage) = &self.storage else { return false };
         let removable = storage.segments.get(1).is_some_and(|second| second.position <= self.first_position());
-        self.in_flight.is_none() && (removable || self.has_group())
+        self.failed.is_none() && self.in_flight.is_none() && (removable || self.has_group())
     }
 
     /// Whether there is something to write, were it only a mark.

@@ -1,7 +1,5 @@
 //! What survives: after any crash, what was acknowledged, and nothing that had been cut.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::operations::{Bench, Operation, operations, options};
@@ -110,7 +108,7 @@ proptest! {
             bench.disk.cut_power();
             for stop in stops_while_opening {
                 bench.disk.set_faults(Faults { stop_at_operation: Some(stop), ..Faults::default() });
-                match Log::open(Arc::new(bench.disk.clone()), options()) {
+                match Log::open(bench.disk.attach(), options()) {
                     Ok((mut log, _)) => {
                         bench.disk.set_faults(Faults::default());
                         bench.model.check_recovered(&mut log);
@@ -188,7 +186,7 @@ proptest! {
             byte -= length;
         };
         bench.disk.flip_bit(name, byte, bit);
-        let result = Log::open(Arc::new(bench.disk.clone()), options());
+        let result = Log::open(bench.disk.attach(), options());
         match result {
             Err(LogError::Damaged { path, .. }) => prop_assert!(path.contains(name), "{path} instead of {name}"),
             Err(error) => prop_assert!(false, "{error}"),

@@ -56,7 +56,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(disk: SimulatedDisk) -> Result<Self, LogError> {
-        let (log, writer) = Log::open(std::sync::Arc::new(disk.clone()), options())?;
+        let (log, writer) = Log::open(disk.attach(), options())?;
         Ok(Self { disk, log, writer, work: None, model: Model::new(), counter: 0 })
     }
 
@@ -64,7 +64,7 @@ impl Bench {
     pub fn reopen(self) -> Self {
         let Self { disk, log, model, counter, .. } = self;
         drop(log);
-        let (log, writer) = Log::open(std::sync::Arc::new(disk.clone()), options()).expect("no damage, so it opens");
+        let (log, writer) = Log::open(disk.attach(), options()).expect("no damage, so it opens");
         let mut bench = Self { disk, log, writer, work: None, model, counter };
         bench.model.check_recovered(&mut bench.log);
         bench

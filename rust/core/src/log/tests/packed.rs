@@ -1,7 +1,5 @@
 //! Entries in one blob: whole batches go through unchanged, anything else is refused without harm.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use crate::log::{Appending, Log, LogError, Options, Packed, SharedLog, SimulatedDisk, unpack};
@@ -40,7 +38,7 @@ fn as_many_entries_are_packed_as_fit_and_at_least_one() {
 #[test]
 fn entries_that_are_no_longer_in_memory_are_packed_from_the_disk() {
     let options = Options { cache_bytes: 1000, segment_bytes: 5000, ..Options::default() };
-    let log = SharedLog::start(Arc::new(SimulatedDisk::new(0)), options).expect("new");
+    let log = SharedLog::start(SimulatedDisk::new(0).attach(), options).expect("new");
     for number in 0..100u8 {
         log.with(|log| log.append(u64::from(number / 10), &[&[number; 90]])).expect("open").expect("appended");
         log.sync(std::time::Duration::from_secs(20)).expect("synced");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::model::read_state;
 use crate::log::record::SECTOR_BYTES;
-use crate::log::{Disk, DiskFile, Faults, Log, LogError, Options, SimulatedDisk};
+use crate::log::{DiskFile, Faults, Log, LogError, Options, SimulatedDisk};
 
 const SEGMENT: &str = "segment-00000000000000000001.log";
 
@@ -18,20 +18,20 @@ fn written() -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
 }
 
 fn written_on(disk: SimulatedDisk) -> (SimulatedDisk, Arc<dyn DiskFile>, Vec<u8>) {
-    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("new");
+    let (mut log, mut writer) = Log::open(disk.attach(), options()).expect("new");
     for payloads in [[vec![b'1'; 300], vec![b'1'; 300]], [vec![b'2'; 1336], vec![b'2'; 1400]]] {
         log.append(1, &payloads.each_ref().map(Vec::as_slice)).expect("appended");
         let work = log.begin_sync().expect("there is work");
         log.complete_sync(writer.perform(&work));
     }
-    let file = disk.open(SEGMENT, false).expect("there");
+    let file = disk.attach().open(SEGMENT, false).expect("there");
     let mut bytes = vec![0; file.length().expect("known") as usize];
     file.read_at(&mut bytes, 0).expect("readable");
     (disk, file, bytes)
 }
 
 fn open(disk: &SimulatedDisk) -> Result<Log, LogError> {
-    Log::open(Arc::new(disk.clone()), options()).map(|(log, _)| log)
+    Log::open(disk.attach(), options()).map(|(log, _)| log)
 }
 
 fn damaged_offset(disk: &SimulatedDisk) -> u64 {
@@ -121,7 +121,7 @@ fn a_blank_sector_of_an_earlier_group_is_damage() {
 #[test]
 fn a_flipped_bit_of_a_group_with_sectors_that_were_always_blank_is_damage() {
     let (disk, ..) = written();
-    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), options()).expect("sound");
+    let (mut log, mut writer) = Log::open(disk.attach(), options()).expect("sound");
     log.append(1, &[&[0; 2000], b"and some text"]).expect("appended");
     let work = log.begin_sync().expect("there is work");
     log.complete_sync(writer.perform(&work));

@@ -1,11 +1,9 @@
 //! Begin and complete by hand, as a simulation does.
 
-use std::sync::Arc;
-
 use crate::log::{Appending, Log, LogError, Options, SimulatedDisk, SnapshotId, Synced, Writer};
 
 fn opened() -> (Log, Writer) {
-    Log::open(Arc::new(SimulatedDisk::new(0)), Options::default()).expect("new")
+    Log::open(SimulatedDisk::new(0).attach(), Options::default()).expect("new")
 }
 
 #[test]
@@ -57,7 +55,7 @@ fn compacted_entries_agree_by_definition() {
 #[test]
 fn the_commit_index_goes_along_with_the_next_group_or_with_a_mark_of_its_own() {
     let disk = SimulatedDisk::new(0);
-    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), Options::default()).expect("new");
+    let (mut log, mut writer) = Log::open(disk.attach(), Options::default()).expect("new");
     let mut sync = |log: &mut Log| {
         let work = log.begin_sync().expect("there is work");
         log.complete_sync(writer.perform(&work));
@@ -71,7 +69,7 @@ fn the_commit_index_goes_along_with_the_next_group_or_with_a_mark_of_its_own() {
     assert!(!log.has_work(), "it causes no write of its own");
     let reopened = |disk: &SimulatedDisk| {
         disk.cut_power();
-        Log::open(Arc::new(disk.clone()), Options::default()).expect("sound").0.committed()
+        Log::open(disk.attach(), Options::default()).expect("sound").0.committed()
     };
     let ticket = log.mark_commit().expect("in order");
     assert!(log.has_work());
@@ -103,13 +101,13 @@ fn the_last_entry_of_a_term_is_known() {
 #[test]
 fn entries_are_found_by_their_first_byte() {
     let disk = SimulatedDisk::new(0);
-    let (mut log, mut writer) = Log::open(Arc::new(disk.clone()), Options::default()).expect("new");
+    let (mut log, mut writer) = Log::open(disk.attach(), Options::default()).expect("new");
     log.append(1, &[b"m1", b"", b"\0", b"x", b"m"]).expect("appended");
     log.try_append(4, 1, &[(2, b"y"), (2, b"m6")]).expect("appended");
     let work = log.begin_sync().expect("there is work");
     log.complete_sync(writer.perform(&work));
     drop(log);
-    let (mut log, _) = Log::open(Arc::new(disk), Options::default()).expect("sound");
+    let (mut log, _) = Log::open(disk.attach(), Options::default()).expect("sound");
     assert_eq!(log.indexes_starting_with(b'm', 1, 6), [1, 6]);
     assert_eq!(log.indexes_starting_with(b'm', 0, u64::MAX - 1), [1, 6]);
     assert_eq!(log.indexes_starting_with(b'm', 2, 5), [] as [u64; 0]);

@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// A disk whose syncs wait until they are let through.
 #[derive(Clone, Debug)]
 struct GatedDisk {
-    disk: SimulatedDisk,
+    disk: Arc<dyn Disk>,
     gate: Arc<Gate>,
 }
 
@@ -104,8 +104,8 @@ fn is_readable(log: &SharedLog) -> bool {
 #[test]
 fn what_gathers_during_a_sync_is_one_group() {
     let gate = Arc::new(Gate::default());
-    let disk = GatedDisk { disk: SimulatedDisk::new(0), gate: Arc::clone(&gate) };
-    let log = SharedLog::start(Arc::new(disk), Options::default()).expect("opens");
+    let disk = GatedDisk { disk: SimulatedDisk::new(0).attach(), gate: Arc::clone(&gate) };
+    let log = SharedLog::start(Arc::new(disk.clone()), Options::default()).expect("opens");
     let before = gate.syncs.load(Ordering::SeqCst);
     gate.set_closed(true);
     append(&log, b"alone");
@@ -125,7 +125,7 @@ fn what_gathers_during_a_sync_is_one_group() {
 
 #[test]
 fn the_descriptor_is_readable_until_polled() {
-    let log = SharedLog::start(Arc::new(SimulatedDisk::new(0)), Options::default()).expect("opens");
+    let log = SharedLog::start(SimulatedDisk::new(0).attach(), Options::default()).expect("opens");
     assert!(is_readable(&log), "what happened before somebody looked is told as well");
     log.poll().expect("fine");
     assert!(!is_readable(&log));
@@ -141,7 +141,7 @@ fn the_descriptor_is_readable_until_polled() {
 #[test]
 fn a_failed_sync_wakes_everybody_and_is_final() {
     let disk = SimulatedDisk::new(0);
-    let log = SharedLog::start(Arc::new(disk.clone()), Options::default()).expect("opens");
+    let log = SharedLog::start(disk.attach(), Options::default()).expect("opens");
     log.fileno().expect("made");
     log.poll().expect("fine");
     disk.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
@@ -158,7 +158,7 @@ fn a_failed_sync_wakes_everybody_and_is_final() {
 
 #[test]
 fn an_empty_batch_is_nothing_to_wait_for() {
-    let log = SharedLog::start(Arc::new(SimulatedDisk::new(0)), Options::default()).expect("opens");
+    let log = SharedLog::start(SimulatedDisk::new(0).attach(), Options::default()).expect("opens");
     assert_eq!(log.with(|log| log.append(1, &[])).expect("open").expect("appended"), 0);
     log.sync(SOON).expect("nothing to sync");
 }
@@ -166,13 +166,13 @@ fn an_empty_batch_is_nothing_to_wait_for() {
 #[test]
 fn closing_syncs_what_is_left() {
     let disk = SimulatedDisk::new(0);
-    let log = SharedLog::start(Arc::new(disk.clone()), Options::default()).expect("opens");
+    let log = SharedLog::start(disk.attach(), Options::default()).expect("opens");
     append(&log, b"a");
     log.close().expect("closed");
     log.close().expect("closed twice");
     assert!(matches!(log.poll(), Err(LogError::Closed)));
     disk.cut_power();
-    let log = SharedLog::start(Arc::new(disk), Options::default()).expect("opens again");
+    let log = SharedLog::start(disk.attach(), Options::default()).expect("opens again");
     let slice: Slice = log.gather(1, 1, 10).expect("there");
     assert_eq!(slice.iter().next(), Some((1, 1, &b"a"[..])));
 }
