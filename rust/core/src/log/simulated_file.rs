@@ -165,5 +165,29 @@ mod tests {
                 prop_assert!(sectors.0.windows(2).all(|pair| pair[0].end < pair[1].start), "{:?}", sectors);
             }
         }
+
+        /// That the page cache is then as the disk is, `lose_power` checks itself.
+        #[test]
+        fn what_was_synced_last_survives_a_power_cut(
+            seed in any::<u64>(),
+            steps in prop::collection::vec((0..6u8, 0..4000usize, 1..2000usize), 1..30),
+        ) {
+            let (mut content, mut chance, mut has_failed) = (Content::default(), Chance(seed), false);
+            for (at, (step, offset, length)) in steps.into_iter().enumerate() {
+                has_failed |= step == 5;
+                match step {
+                    0..=2 => content.write(&vec![at as u8 + 1; length], offset),
+                    3 => content.resize(offset),
+                    4 => content.sync(),
+                    _ => content.fail_to_sync(&mut chance),
+                }
+            }
+            if !has_failed {
+                content.sync();
+            }
+            let synced = content.cached.clone();
+            content.lose_power(&mut chance);
+            prop_assert!(has_failed || content.cached == synced);
+        }
     }
 }

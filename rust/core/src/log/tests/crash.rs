@@ -192,6 +192,8 @@ proptest! {
             Err(error) => prop_assert!(false, "{error}"),
             Ok((mut log, _)) => {
                 let mut model = bench.model;
+                // A flipped bit in the last mark costs that mark: the entries in front of it are whole.
+                model.forget_marks();
                 match log.snapshot_source().load() {
                     Err(LogError::Damaged { path, .. }) => prop_assert!(path.contains(name)),
                     Err(error) => prop_assert!(false, "{error}"),

@@ -116,6 +116,11 @@ impl Model {
         self.record();
     }
 
+    /// From here on recovery may find less committed than was written down.
+    pub fn forget_marks(&mut self) {
+        (self.commit_taken, self.commit_synced) = (0, 0);
+    }
+
     /// Whether more is committed than any mark says that was handed out to be written.
     pub fn is_commit_unmarked(&self) -> bool {
         self.committed > self.commit_taken

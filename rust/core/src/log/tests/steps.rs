@@ -1,6 +1,6 @@
 //! Begin and complete by hand, as a simulation does.
 
-use crate::log::{Appending, Log, LogError, Options, SimulatedDisk, SnapshotId, Synced, Writer};
+use crate::log::{Appending, Log, LogError, Options, SharedLog, SimulatedDisk, SnapshotId, Synced, Writer};
 
 fn opened() -> (Log, Writer) {
     Log::open(SimulatedDisk::new(0).attach(), Options::default()).expect("new")
@@ -117,4 +117,40 @@ fn entries_are_found_by_their_first_byte() {
     log.complete_snapshot(&work, b"state", result).expect("saved");
     log.compact(1).expect("covered");
     assert_eq!(log.indexes_starting_with(b'm', 1, 6), [6]);
+}
+
+#[test]
+fn a_shared_log_is_synced_by_hand_until_its_process_is_dead() {
+    let disk = SimulatedDisk::new(0);
+    let log = SharedLog::by_hand(disk.attach(), Options::default()).expect("new");
+    let append = |payload: &[u8]| log.with(|log| log.append(1, &[payload])).expect("open").expect("appended");
+    append(b"a");
+    assert!(log.begin_sync().expect("in order"));
+    append(b"b");
+    assert!(!log.begin_sync().expect("in order"), "one group at a time");
+    log.complete_sync().expect("synced");
+    assert_eq!(log.poll().expect("in order").index, 1);
+    assert!(log.begin_sync().expect("in order"));
+    disk.kill_process();
+    let operations = disk.operations();
+    assert!(matches!(log.complete_sync(), Err(LogError::Failed { .. })));
+    assert!(matches!(log.begin_sync(), Err(LogError::Failed { .. })));
+    assert!(!log.has_work().expect("open"), "a failed log takes nothing");
+    assert_eq!(disk.operations(), operations);
+    let (recovered, _) = Log::open(disk.attach(), Options::default()).expect("sound");
+    assert_eq!(recovered.last_index(), 1);
+}
+
+#[test]
+fn a_removed_file_can_be_read_while_it_is_open() {
+    let disk = SimulatedDisk::new(0).attach();
+    let file = disk.open("a", true).expect("created");
+    file.write_at(b"text", 0).expect("written");
+    disk.sync_directory().expect("synced");
+    disk.remove("a").expect("removed");
+    disk.sync_directory().expect("synced");
+    let mut found = [0; 4];
+    file.read_at(&mut found, 0).expect("open");
+    assert_eq!(&found, b"text");
+    assert!(disk.open("a", false).is_err());
 }
