@@ -18,6 +18,8 @@ class Identity(msgspec.Struct, frozen=True):
     node_id: str
     boot: int
     """Rises with each start, so that what was sent before is not taken for something new."""
+    cluster_id: str = ""
+    """Empty until the node belongs to a cluster, even to one of its own."""
 
 
 def new_identity(entropy: Callable[[int], bytes]) -> Identity:
@@ -34,10 +36,30 @@ def load_identity(folder: Path, entropy: Callable[[int], bytes]) -> Identity:
     path = folder / IDENTITY_FILE
     try:
         known = msgspec.json.decode(path.read_bytes(), type=Identity)
-        identity = Identity(known.node_id, known.boot + 1)
+        identity = Identity(known.node_id, known.boot + 1, known.cluster_id)
     except FileNotFoundError:
         identity = new_identity(entropy)
     except (OSError, msgspec.DecodeError) as error:
         raise StartError(f"{path}: {error}") from None
     keys.replace_file(path, msgspec.json.encode(identity))
     return identity
+
+
+def remember_cluster(folder: Path, identity: Identity, cluster_id: str) -> Identity:
+    """The node belongs to that cluster from now on; durable when this returns."""
+    identity = Identity(identity.node_id, identity.boot, cluster_id)
+    keys.replace_file(folder / IDENTITY_FILE, msgspec.json.encode(identity))
+    return identity
+
+
+def check_log_is_there(folder: Path, identity: Identity, *, is_log_empty: bool) -> None:
+    """A voter that has lost its log has forgotten its votes and what it acknowledged: it must not go on under its id.
+
+    Raises:
+        StartError: says what to do.
+    """
+    if identity.cluster_id and is_log_empty:
+        raise StartError(
+            f"{folder} is the folder of node {identity.node_id} of cluster {identity.cluster_id}, but its log is gone: "
+            "start with an empty folder, and the node joins its cluster anew under another id"
+        )

@@ -126,3 +126,11 @@ UNCOMMITTED_ENTRIES_MAX: Final = 100_000
 """Entries of which no majority has told that it has them; above it a leader takes no more."""
 TRAILING_ENTRIES_COUNT: Final = 10_000
 """Entries kept behind a snapshot, for followers that are a little behind."""
+
+# Members
+FORMATION_INTERVAL_SECONDS: Final = 0.1
+"""How often a node without a cluster asks the others."""
+ADDRESS_INTERVAL_SECONDS: Final = 0.5
+"""How often a node looks whether the cluster knows its address."""
+HAND_OVER_SECONDS: Final = 0.5
+"""How long a leader that stops waits for another to lead."""

@@ -13,6 +13,7 @@ import trio
 
 from nacos_core import _core, keys, limits
 from nacos_core.clock import WallClock, system_wall_clock
+from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
 from nacos_core.drivers.detection import run_detection
@@ -24,18 +25,21 @@ from nacos_core.drivers.raft import DescriptorSync, RaftDriver
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import StartError
-from nacos_core.identity import load_identity, new_identity
+from nacos_core.identity import check_log_is_there, load_identity, new_identity, remember_cluster
 from nacos_core.in_process import Configuration, Naming, Writes
 from nacos_core.raft.configuration import Configuration as Members
 from nacos_core.raft.configuration import Member
 from nacos_core.raft.machine import bootstrap
 from nacos_core.raft.replica import Replica
+from nacos_core.raft.state import Timing
 from nacos_core.server.context import Context
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
 from nacos_core.state_machine import StateMachine
 
 if TYPE_CHECKING:
+    from nacos_core.drivers.cluster import ClusterDriver
+    from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
 
 _logger = logging.getLogger("nacos_core")
@@ -101,6 +105,7 @@ async def run_node(
                 try:
                     await node._start(announce)
                     yield node
+                    await node._hand_over()
                 except Exception as error:
                     failure = error  # raised below as it is, not within the group of the nursery
                 nursery.cancel_scope.cancel()
@@ -133,6 +138,7 @@ class Node:
         self.generated_password: str | None = None
         """The administrator's password if this start made it up: it is not to be had again."""
 
+        self._cluster_settings = cluster_settings(settings)
         addresses = resolve(settings.host)
         if settings.port is not None:
             check(settings, addresses)
@@ -155,12 +161,13 @@ class Node:
         )
         self._state_machine = StateMachine(self._hub, wall_clock)
         self.identity = new_identity(entropy) if self._is_temporary else load_identity(self.data, entropy)
+        self._cluster, self._peer_listener = self._make_cluster(resources)
         self._bootstrap()
         self._raft = RaftDriver(
             replica=self._make_replica(),
             log=self._log,
             sync=DescriptorSync(self._log),
-            send=lambda to, message: None,
+            send=self._cluster.send if self._cluster is not None else lambda to, message: None,
             settle=self._settle,
         )
         self._udp_port = None if self._listeners is None else UdpPort(addresses)
@@ -208,6 +215,11 @@ class Node:
         return None if self._listeners is None else self._listeners.http_port + limits.GRPC_PORT_OFFSET
 
     @property
+    def cluster(self) -> "ClusterDriver | None":
+        """The node as a member; None: it stands alone and opens no port for peers."""
+        return self._cluster
+
+    @property
     def address(self) -> str:
         """What clients are given as the server's address: ``host:port``."""
         return f"{self.host}:{self.http_port}"
@@ -227,6 +239,9 @@ class Node:
         announce(self)
         start = self._nursery.start_soon
         start(self._raft.run)
+        if self._cluster is not None and self._peer_listener is not None:
+            self._cluster.attach(self._raft)
+            start(self._cluster.run, self._peer_listener)
         start(self._pushes.run, self._flush)
         if self._reactor is not None and self._udp_port is not None:
             start(self._pump)
@@ -238,6 +253,15 @@ class Node:
             await self._ensure_administrator()
         self._is_ready = True
         self._hub.set_ready(True)
+
+    async def _hand_over(self) -> None:
+        """A leader that stops lets another one lead first: nobody has to wait for an election timeout."""
+        replica = self._raft.replica
+        if replica.is_leader and not replica.machine.is_alone:
+            self._raft.transfer("")
+            with trio.move_on_after(limits.HAND_OVER_SECONDS):
+                while replica.is_leader:  # noqa: ASYNC110 - whoever leads next says so by a message
+                    await trio.sleep(0.005)
 
     async def _stop(self) -> None:
         """Closes the streams, then makes durable what was written.
@@ -279,11 +303,57 @@ class Node:
             self._reactor.flush(self._wall_clock())
 
     def _bootstrap(self) -> None:
-        """A node that stands alone is its own first configuration."""
-        if self._log.last_index == 0 and self._log.term == 0:
-            address = "" if self._listeners is None else self.address
-            member = Member(self.identity.node_id, address, 0)
-            bootstrap(self._log, Members.make(self._entropy(8).hex(), [member]))
+        """A node that waits for no others is its own first configuration."""
+        is_empty = self._log.last_index == 0 and self._log.term == 0
+        check_log_is_there(self.data, self.identity, is_log_empty=is_empty)
+        settings = self._cluster_settings
+        if not is_empty or (settings is not None and (settings.listed or settings.join)):
+            return
+        if settings is not None:
+            member = Member(self.identity.node_id, settings.own.name, settings.own.peer_port)
+        else:
+            member = Member(self.identity.node_id, "" if self._listeners is None else self.address, 0)
+        configuration = Members.make(self._new_cluster_id(), [member])
+        bootstrap(self._log, configuration)
+        self._remember_cluster(configuration.cluster_id)
+
+    def _new_cluster_id(self) -> str:
+        return self._entropy(8).hex()
+
+    def _remember_cluster(self, cluster_id: str) -> None:
+        if not self._is_temporary and self.identity.cluster_id != cluster_id:
+            self.identity = remember_cluster(self.data, self.identity, cluster_id)
+
+    def _make_cluster(self, resources: ExitStack) -> "tuple[ClusterDriver | None, Listener | None]":
+        settings = self._cluster_settings
+        if settings is None:
+            return None, None
+        from nacos_core.drivers.cluster import ClusterDriver
+        from nacos_core.peers.addresses import PeerAddress
+        from nacos_core.peers.handshake import Identity as PeerIdentity
+        from nacos_core.peers.network import TcpNetwork
+        from nacos_core.peers.transport import Peers
+
+        network = TcpNetwork()
+        listener = network.listen(PeerAddress(self.settings.host, settings.own.peer_port))
+        resources.callback(listener.close)
+        peers = Peers(
+            network=network,
+            identity=lambda: PeerIdentity(self.identity.node_id, settings.own.name, cluster.cluster_id),
+            secret=self.settings.cluster_secret,
+            entropy=self._entropy,
+            chance=random.Random(self._entropy(8)),
+        )
+        cluster = ClusterDriver(
+            node_id=self.identity.node_id,
+            own=settings.own,
+            listed=settings.listed,
+            join=settings.join,
+            peers=peers,
+            new_cluster_id=self._new_cluster_id,
+            remember=self._remember_cluster,
+        )
+        return cluster, listener
 
     def _make_replica(self) -> Replica:
         try:
@@ -294,6 +364,12 @@ class Node:
                 state_machine=self._state_machine,
                 wall_clock=self._wall_clock,
                 chance=random.Random(self._entropy(8)).random,
+                timing=Timing(
+                    election_timeout_min_seconds=self.settings.election_timeout_ms / 1000,
+                    election_timeout_max_seconds=2 * self.settings.election_timeout_ms / 1000,
+                    heartbeat_seconds=self.settings.heartbeat_ms / 1000,
+                ),
+                listener=self._cluster,
             )
         except ValueError as error:
             raise StartError(f"the snapshot in {self.data / 'log'} cannot be read: {error}") from None

@@ -1,11 +1,15 @@
 """The settings of a node: a flag beats the environment, which beats the file, which beats the default."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from nacos_core.errors import SettingsError
+from nacos_core.peers.secret import load_secret
+
+_logger = logging.getLogger(__name__)
 
 ENVIRONMENT_PREFIX: Final = "NACOS_CORE_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -26,6 +30,19 @@ class Settings:
     insecure: bool = False
     log_level: str = "info"
     push_merge_ms: int = 100
+    cluster: str | None = None
+    """The members that begin together: ``host:port`` of each, by commas, this node among them."""
+    join: str | None = None
+    """``host:port`` of a member of the cluster that this node is to join."""
+    advertise: str | None = None
+    """``host:port`` under which the others know this node; None: ``host`` and ``port``."""
+    peer_port: int | None = None
+    """Where peers connect; None: ``port`` + 1001, if the node is to have peers at all."""
+    cluster_secret_file: Path | None = None
+    cluster_secret: bytes | None = field(default=None, repr=False)
+    election_timeout_ms: int = 150
+    """The shortest; each is drawn from here to twice that."""
+    heartbeat_ms: int = 50
     admin_password: str | None = field(default=None, repr=False)
 
 
@@ -89,6 +106,13 @@ OPTIONS: Final = (
     Option("auth", _switch, "authentication (off)", "on|off"),
     Option("insecure", _switch, "allow a non-loopback address with authentication off", is_flag=True),
     Option("log_level", _log_level, "debug, info, warning or error (info)", "LEVEL"),
+    Option("cluster", _text, "the members that begin together, host:port of each, by commas", "LIST"),
+    Option("join", _text, "a member of the cluster that this node is to join", "HOST:PORT"),
+    Option("advertise", _text, "this node's name in the list of members (host and port)", "HOST:PORT"),
+    Option("peer_port", _number(1, 65_535), "where the other members connect (HTTP port + 1001)", "PORT"),
+    Option("cluster_secret_file", _folder, "what only members know; also NACOS_CORE_CLUSTER_SECRET", "FILE"),
+    Option("election_timeout_ms", _number(10, 60_000), "shortest time without a leader before an election (150)", "MS"),
+    Option("heartbeat_ms", _number(1, 30_000), "how often a leader is heard (50)", "MS"),
     Option(
         "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"
     ),
@@ -119,7 +143,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
         except ValueError as error:
             raise SettingsError(f"{source} = {value!r}: {error}") from None
     password = environment.get(ENVIRONMENT_PREFIX + "ADMIN_PASSWORD")
-    return Settings(**chosen, admin_password=password or None)
+    secret = load_secret(chosen.get("cluster_secret_file"), environment, _logger.warning)
+    return Settings(**chosen, admin_password=password or None, cluster_secret=secret)
 
 
 def _is_service_link(value: str) -> bool:
@@ -155,6 +180,11 @@ def check(settings: Settings, addresses: list[str]) -> None:
         raise SettingsError(
             f"{exposed[0]} is not a loopback address and authentication is off: anybody who reaches it could read and "
             "change everything. Turn it on with --auth on, or say --insecure to accept that."
+        )
+    if settings.heartbeat_ms * 2 > settings.election_timeout_ms:
+        raise SettingsError(
+            f"--heartbeat-ms {settings.heartbeat_ms} leaves no room for a lost heartbeat within --election-timeout-ms "
+            f"{settings.election_timeout_ms}: it may be half of it at most"
         )
 
 

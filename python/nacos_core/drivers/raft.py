@@ -129,6 +129,11 @@ class RaftDriver:
         """All messages that had come were handed in."""
         self._settle()
 
+    def bootstrap(self, configuration: "Configuration") -> None:
+        """The first configuration of the cluster."""
+        self.replica.bootstrap(configuration, trio.current_time())
+        self._after_step()
+
     def transfer(self, target_id: str) -> None:
         """At the leader: hands over."""
         self.replica.transfer(target_id, trio.current_time())

@@ -4,9 +4,12 @@ New messages and questions are added to ``PROTOCOL`` at the end of this file.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar, Union
+from typing import Any, Final, Generic, TypeAlias, TypeVar, Union, get_args
 
 import msgspec
+
+from nacos_core.cluster.questions import ANSWERS, QUESTIONS
+from nacos_core.raft.messages import ReplicaMessage
 
 _T = TypeVar("_T")
 
@@ -67,4 +70,4 @@ def _union(types: tuple[type[msgspec.Struct], ...]) -> Any:
     return Union[types] if types else None  # noqa: UP007
 
 
-PROTOCOL: Final = Protocol(messages=(), requests=(), responses=())
+PROTOCOL: Final = Protocol(messages=get_args(ReplicaMessage), requests=QUESTIONS, responses=ANSWERS)

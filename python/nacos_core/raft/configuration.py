@@ -36,6 +36,12 @@ class PromoteMember(msgspec.Struct, frozen=True, array_like=True, tag="promote")
     node_id: str
 
 
+class EnrolMember(msgspec.Struct, frozen=True, array_like=True, tag="enrol"):
+    """A learner is to get a vote as soon as it has caught up."""
+
+    node_id: str
+
+
 class RemoveMember(msgspec.Struct, frozen=True, array_like=True, tag="remove"):
     """Take a member out for good."""
 
@@ -50,7 +56,7 @@ class MoveMember(msgspec.Struct, frozen=True, array_like=True, tag="move"):
     peer_port: int
 
 
-Change: TypeAlias = AddMember | PromoteMember | RemoveMember | MoveMember
+Change: TypeAlias = AddMember | EnrolMember | PromoteMember | RemoveMember | MoveMember
 
 
 class ChangeRefused(Exception):
@@ -91,6 +97,10 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True):
         match change:
             case AddMember(member):
                 return self._added(member)
+            case EnrolMember(node_id):
+                if self._existing(node_id).part == "voter":
+                    raise ChangeRefused(f"node {node_id} is a voter already")
+                return self._replaced(msgspec.structs.replace(self._existing(node_id), part="joining"))
             case PromoteMember(node_id):
                 return self._replaced(msgspec.structs.replace(self._existing(node_id), part="voter"))
             case RemoveMember(node_id):

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from nacos_core.raft.configuration import Change
+from nacos_core.raft.configuration import Change, Configuration
 from nacos_core.raft.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """The log has been read; the machine may begin to take part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrapped:
+    """This is the first configuration of the cluster; every one of its members appends it by itself."""
+
+    configuration: Configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ class PeerLost:
 
 Event: TypeAlias = (
     Started
+    | Bootstrapped
     | Tick
     | Received
     | LogSynced

@@ -6,6 +6,7 @@ from nacos_core.raft.configuration import Configuration
 from nacos_core.raft.effects import ChangeDecided, Effect, ProposalRefused, ReadDecided
 from nacos_core.raft.elections import Elections
 from nacos_core.raft.events import (
+    Bootstrapped,
     ChangeRequested,
     Event,
     LogSynced,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = VoteResponse | AppendResponse | HeartbeatResponse | SnapshotResponse | TimeoutNow
 
+BOOTSTRAP_INDEX = 1
 BOOTSTRAP_TERM = 1
 """The term of the first configuration, which all first members append by themselves."""
 
@@ -137,6 +139,11 @@ class Machine:
                 if self._leading is not None:
                     self._leading.transfer(target_id, now)
             case Started():
+                self._start(now)
+            case Bootstrapped(configuration):
+                bootstrap(server.log, configuration)
+                server.state.hard_state_ticket = server.log.ticket
+                server.take_configurations(1)
                 self._start(now)
         self._leave_office()
         if server.state.deadline == float("inf") and self._leading is None and server.may_stand():

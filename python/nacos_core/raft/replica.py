@@ -31,6 +31,7 @@ from nacos_core.raft.effects import (
 )
 from nacos_core.raft.entries import Entry
 from nacos_core.raft.events import (
+    Bootstrapped,
     ChangeRequested,
     Event,
     LogSynced,
@@ -44,7 +45,7 @@ from nacos_core.raft.events import (
     TransferRequested,
 )
 from nacos_core.raft.jobs import Job, LoadSnapshot, RestoreSnapshot, SaveSnapshot
-from nacos_core.raft.machine import Machine
+from nacos_core.raft.machine import BOOTSTRAP_INDEX, Machine
 from nacos_core.raft.messages import Forward, ForwardRefused, ReplicaMessage
 from nacos_core.raft.progress import Pace
 from nacos_core.raft.sessions import Outcome, Sessions, Verdict
@@ -175,11 +176,16 @@ class Replica:
         return self.last_applied < self.commit_index and not self.machine.state.is_installing
 
     def is_caught_up(self) -> bool:
-        """What is known to have been committed before the start is applied; a lone voter knows that by leading."""
+        """Whether clients may be answered, which never waits for a leader: what is known to have been committed before
+        the start is applied, and a node that has joined has seen itself join. A lone voter knows by leading."""
         if self.machine.is_alone:
             leading = self.machine.leading
             return leading is not None and self.last_applied >= leading.term_start_index
-        return self.last_applied >= self._committed_before
+        state = self.machine.state
+        if state.configuration is None or state.configuration.find(self.node_id) is None:
+            return False
+        is_first = state.configuration_index <= BOOTSTRAP_INDEX
+        return self.last_applied >= self._committed_before and (is_first or self.node_id in self._origin_ids)
 
     @property
     def has_work(self) -> bool:
@@ -227,6 +233,11 @@ class Replica:
     def start(self, now: float) -> None:
         """Begins to take part."""
         self._step(Started(), now)
+
+    def bootstrap(self, configuration: Configuration, now: float) -> None:
+        """The first configuration; nothing if the log has begun meanwhile."""
+        if self._log.last_index == 0 and self._log.term == 0:
+            self._step(Bootstrapped(configuration), now)
 
     def tick(self, now: float) -> None:
         """``deadline`` has come."""

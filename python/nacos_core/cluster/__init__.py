@@ -1,0 +1,1 @@
+"""How nodes become a cluster, and what they ask each other about its members: rules, without IO."""

@@ -1,0 +1,311 @@
+"""Makes a node a member: connects its replica with its peers, forms or joins a cluster, answers what peers ask."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from nacos_core import limits
+from nacos_core._core import LogError, LogFailed
+from nacos_core.cluster.formation import Adopt, AskToJoin, Decision, Follow, Wait, decide
+from nacos_core.cluster.questions import (
+    ChangeMembers,
+    Done,
+    HandOver,
+    Introduce,
+    Introduction,
+    Join,
+    Members,
+)
+from nacos_core.errors import MembershipRefused, NacosCoreError, NotReady
+from nacos_core.peers.addresses import Member as ListedMember
+from nacos_core.peers.addresses import PeerAddress, parse_member
+from nacos_core.raft.configuration import AddMember, Change, Configuration, Member, MoveMember, Part
+from nacos_core.raft.effects import RoleChanged
+from nacos_core.raft.replica import Listener
+from nacos_core.raft.state import Role
+
+if TYPE_CHECKING:
+    from nacos_core.drivers.raft import RaftDriver
+    from nacos_core.peers.handshake import Identity as PeerIdentity
+    from nacos_core.peers.network import Listener as PeerListener
+    from nacos_core.peers.transport import Peers
+    from nacos_core.raft.messages import ReplicaMessage
+
+_logger = logging.getLogger(__name__)
+
+
+def peer_address(member: Member) -> PeerAddress:
+    """Where a member takes connections of its peers."""
+    return PeerAddress(parse_member(member.address).host, member.peer_port)
+
+
+class ClusterDriver(Listener):
+    """One node among others.
+
+    Args:
+        own: how this node is named in lists.
+        listed: of ``--cluster``, in canonical order; empty without.
+        join: of ``--join``.
+        new_cluster_id: another one at each call.
+        remember: called with the cluster's id once the node belongs to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        own: ListedMember,
+        listed: tuple[ListedMember, ...],
+        join: ListedMember | None,
+        peers: "Peers",
+        new_cluster_id: Callable[[], str],
+        remember: Callable[[str], None],
+    ) -> None:
+        self._node_id = node_id
+        self._own = own
+        self._listed = listed
+        self._contacts = listed or ((join,) if join is not None else ())
+        self._part_when_joining: Part = "joining" if join is not None else "learner"
+        self._peers = peers
+        self._new_cluster_id = new_cluster_id
+        self._remember = remember
+        self._raft: RaftDriver | None = None
+        self._cluster_id = ""
+        self._said = ""
+        self.is_removed = False
+        callbacks = peers.callbacks
+        callbacks.on_message = self._received
+        callbacks.requests = {
+            Introduce: lambda peer, question: self.introduce(),
+            Join: self._asked_to_join,
+            ChangeMembers: self._asked_to_change,
+            HandOver: self._asked_to_hand_over,
+        }
+
+    def attach(self, raft: "RaftDriver") -> None:
+        """The replica whose listener this is, and its driver."""
+        self._raft = raft
+        callbacks = self._peers.callbacks
+        callbacks.settle = raft.settle_messages
+        callbacks.on_lost = raft.peer_lost
+        configuration = raft.replica.machine.state.configuration
+        if configuration is not None:
+            self._take(configuration)
+
+    @property
+    def raft(self) -> "RaftDriver":
+        """Of this node."""
+        assert self._raft is not None, "attach comes first"
+        return self._raft
+
+    @property
+    def cluster_id(self) -> str:
+        """ "": not a member of any cluster yet."""
+        return self._cluster_id
+
+    def send(self, to: str, message: "ReplicaMessage") -> None:
+        """Queues a message of the replica; it may be lost."""
+        self._peers.send(to, message)
+
+    async def run(self, listener: "PeerListener") -> None:
+        """Runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._peers.run, listener)
+            nursery.start_soon(self._form)
+            nursery.start_soon(self._keep_address)
+
+    # --- what the replica notices ------------------------------------------------------------------------------------
+
+    def role_changed(self, effect: RoleChanged) -> None:
+        """As ``Listener``."""
+        match effect.role:
+            case Role.LEADER:
+                _logger.info("this node leads in term %d", effect.term)
+            case Role.FOLLOWER if effect.leader_id:
+                _logger.info("node %s leads in term %d", effect.leader_id, effect.term)
+            case _:
+                _logger.debug("%s in term %d", effect.role.value, effect.term)
+
+    def configuration_changed(self, index: int, configuration: Configuration) -> None:
+        """As ``Listener``."""
+        self._take(configuration)
+
+    def removed(self) -> None:
+        """As ``Listener``."""
+        self.is_removed = True
+        _logger.error(
+            "node %s was removed from cluster %s: it serves what it has and takes no writes. To join again, "
+            "start it with an empty data folder",
+            self._node_id,
+            self._cluster_id,
+        )
+
+    # --- members ---------------------------------------------------------------------------------------------------
+
+    async def change_members(self, change: Change) -> Configuration:
+        """Changes the members at the leader, wherever that is. Cancelled, the outcome is not known.
+
+        Raises:
+            MembershipRefused, CallRefused: says why not.
+            NotReady, PeerUnreachable, OutcomeUnknown: there is no leader, or it did not answer.
+        """
+        replica = self.raft.replica
+        if replica.is_leader:
+            return await self.raft.change(change)
+        answer: Members = await self._peers.ask(self._leader_id(), ChangeMembers(change))
+        return answer.configuration
+
+    async def add(self, address: str) -> Configuration:
+        """Takes in the empty node that waits at ``host:port``; once it has caught up, it gets a vote. So does a learner.
+
+        Raises:
+            As ``change_members``; MembershipRefused also if the node belongs to a cluster, or waits for another.
+        """
+        from nacos_core.raft.configuration import EnrolMember
+
+        listed = parse_member(address)
+        configuration = self.raft.replica.machine.state.configuration
+        members = configuration.members if configuration is not None else ()
+        for member in members:
+            if member.address == listed.name:
+                return await self.change_members(EnrolMember(member.node_id))
+        found: Introduction = await self._peers.call(listed.peer_address, Introduce())
+        if found.configuration is not None:
+            raise MembershipRefused(f"{address} belongs to cluster {found.configuration.cluster_id} already")
+        member = Member(found.node_id, found.address, found.peer_port, "joining")
+        return await self.change_members(AddMember(member))
+
+    async def hand_over(self, node_id: str) -> None:
+        """Has another voter lead. Raises NotReady or what ``Peers.ask`` raises."""
+        if self.raft.replica.is_leader:
+            self.raft.transfer(node_id)
+        else:
+            await self._peers.ask(self._leader_id(), HandOver(node_id))
+
+    def introduce(self) -> Introduction:
+        """What this node says of itself."""
+        state = self.raft.replica.machine.state
+        return Introduction(
+            node_id=self._node_id,
+            address=self._own.name,
+            peer_port=self._own.peer_port,
+            listed=",".join(str(member) for member in self._listed),
+            configuration_index=state.configuration_index,
+            configuration=state.configuration,
+        )
+
+    def _leader_id(self) -> str:
+        leader_id = self.raft.replica.leader_id
+        if not leader_id:
+            raise NotReady("no leader is known at the moment, try again later")
+        return leader_id
+
+    def _take(self, configuration: Configuration) -> None:
+        if configuration.cluster_id != self._cluster_id:
+            self._cluster_id = configuration.cluster_id
+            self._remember(configuration.cluster_id)
+            self._peers.renew()
+        self._peers.set_members({member.node_id: peer_address(member) for member in configuration.members})
+
+    # --- what peers say --------------------------------------------------------------------------------------------
+
+    def _received(self, sender_id: str, message: "ReplicaMessage") -> None:
+        try:
+            self.raft.receive(sender_id, message)
+        except LogFailed:
+            raise
+        except (ValueError, LogError) as error:
+            _logger.error("a %s of node %s makes no sense: %s", type(message).__name__, sender_id, error)
+
+    async def _asked_to_join(self, peer: "PeerIdentity", question: Join) -> Members:
+        configuration = self.raft.replica.machine.state.configuration
+        if configuration is not None and configuration.find(question.member.node_id) is not None:
+            return Members(configuration)
+        return Members(await self.change_members(AddMember(question.member)))
+
+    async def _asked_to_change(self, peer: "PeerIdentity", question: ChangeMembers) -> Members:
+        if not self.raft.replica.is_leader:
+            raise NotReady("this node does not lead any more, try again")
+        return Members(await self.raft.change(question.change))
+
+    async def _asked_to_hand_over(self, peer: "PeerIdentity", question: HandOver) -> Done:
+        if not self.raft.replica.is_leader:
+            raise NotReady("this node does not lead any more, try again")
+        self.raft.transfer(question.node_id)
+        return Done()
+
+    # --- becoming a member -----------------------------------------------------------------------------------------
+
+    async def _form(self) -> None:
+        """Until this node has a configuration."""
+        state = self.raft.replica.machine.state
+        while state.configuration is None and self._contacts:
+            names = tuple(member.name for member in self._contacts)
+            decision = decide(self.introduce(), names, await self._ask_contacts(), self._new_cluster_id)
+            if state.configuration is None:
+                await self._follow(decision)
+            await trio.sleep(limits.FORMATION_INTERVAL_SECONDS)
+
+    async def _follow(self, decision: Decision) -> None:
+        match decision:
+            case Wait(reason):
+                self._say(reason)
+            case Adopt(configuration):
+                self.raft.bootstrap(configuration)
+                _logger.info("cluster %s begins with %s", configuration.cluster_id, _names(configuration))
+            case Follow(configuration):
+                self._say(f"cluster {configuration.cluster_id} knows this node, waiting for its leader")
+            case AskToJoin(name):
+                await self._join(name)
+
+    async def _join(self, name: str) -> None:
+        contact = next(member for member in self._contacts if member.name == name)
+        member = Member(self._node_id, self._own.name, self._own.peer_port, self._part_when_joining)
+        try:
+            answer: Members = await self._peers.call(contact.peer_address, Join(member))
+        except NacosCoreError as error:
+            self._say(f"{name} does not let this node join: {error}")
+        else:
+            _logger.info("node %s joins cluster %s", self._node_id, answer.configuration.cluster_id)
+
+    async def _ask_contacts(self) -> dict[str, Introduction]:
+        answers: dict[str, Introduction] = {}
+
+        async def ask(contact: ListedMember) -> None:
+            try:
+                answer = await self._peers.call(contact.peer_address, Introduce(), seconds=limits.PEER_DIAL_SECONDS)
+            except NacosCoreError as error:
+                _logger.debug("%s: %s", contact.name, error)
+            else:
+                answers[contact.name] = answer
+
+        async with trio.open_nursery() as nursery:
+            for contact in self._contacts:
+                if contact != self._own:
+                    nursery.start_soon(ask, contact)
+        return answers
+
+    async def _keep_address(self) -> None:
+        """The cluster is told when this node lives at another address than before."""
+        state = self.raft.replica.machine.state
+        while True:
+            known = state.configuration.find(self._node_id) if state.configuration is not None else None
+            own = self._own
+            if known is not None and (known.address, known.peer_port) != (own.name, own.peer_port):
+                try:
+                    await self.change_members(MoveMember(self._node_id, own.name, own.peer_port))
+                except NacosCoreError as error:
+                    self._say(f"the cluster does not know yet that this node is at {own.name}: {error}")
+            await trio.sleep(limits.ADDRESS_INTERVAL_SECONDS)
+
+    def _say(self, text: str) -> None:
+        """Once, not at every try."""
+        if text != self._said:
+            self._said = text
+            _logger.info(text)
+
+
+def _names(configuration: Configuration) -> str:
+    return ", ".join(member.address for member in configuration.members)
