@@ -156,7 +156,7 @@ class Talker:
         self.peers.set_members({other.node_id: other.address for other in others})
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     with trio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - conditions here are about anything, not about one event
             await trio.sleep(0.001)

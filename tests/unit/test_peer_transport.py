@@ -435,6 +435,27 @@ async def drip(stream: trio.abc.Stream) -> None:
         await trio.sleep(0.1)
 
 
+async def test_a_member_that_does_not_answer_is_given_up_in_time(
+    network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = Talker(network, "a")
+    network.listen(PeerAddress("silent", 1))
+    begun = trio.current_time()
+    with pytest.raises(PeerUnreachable, match="silent:1 does not answer as a peer"):
+        await a.peers.call(PeerAddress("silent", 1), Question("?"))
+    assert trio.current_time() - begun == pytest.approx(limits.PEER_HANDSHAKE_SECONDS)
+
+    async def dial_for_ever(address: PeerAddress) -> Connection:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(network, "dial", dial_for_ever)
+    begun = trio.current_time()
+    with pytest.raises(PeerUnreachable, match="silent:1 does not accept connections"):
+        await a.peers.call(PeerAddress("silent", 1), Question("?"))
+    assert trio.current_time() - begun == pytest.approx(limits.PEER_DIAL_SECONDS)
+
+
 async def test_no_more_than_4_kb_are_read_before_a_proof(network: MemoryNetwork) -> None:
     b = Talker(network, "b")
     async with b.running():
@@ -516,7 +537,7 @@ async def test_proven_connections_are_bounded(network: MemoryNetwork, monkeypatc
     ("data", "reason"),
     [
         (b"\xff\xff\xff\xff", "a frame of 4294967295 bytes"),
-        (b"\0\0\0\0", "a frame of 0 bytes"),
+        (b"\0\0\0\0", "a frame of 0 bytes; 1 to"),
         (b"\0\0\0\1\xc1", "a frame of 1 bytes cannot be read"),
         (encode(Tell(Question("not a message"))), "a frame of 26 bytes cannot be read"),
         (encode(Ask(1, Note(1))), "a frame of 12 bytes cannot be read"),
