@@ -31,6 +31,7 @@ from nacos_core.peers.addresses import (
         ("h:64534", Member("h", 64534, 65535)),
         ("h:64535@65535", Member("h", 64535, 65535)),
         ("my_service:8848", Member("my_service", 8848, 9849)),
+        ("a" * 63 + ":8848", Member("a" * 63, 8848, 9849)),
     ],
 )
 def test_names_of_members(text: str, member: Member) -> None:
@@ -71,7 +72,8 @@ def test_names_as_they_are_shown() -> None:
         ("-host:8848", "is not a host name"),
         ("a..b:8848", "is not a host name"),
         ("http://host:8848", "brackets|is not a host name"),
-        ("a" * 254 + ":8848", "is not a host name"),
+        ("a" * 64 + ":8848", "is not a host name"),
+        ("a." * 127 + "a:8848", "is not a host name"),
         ("hôte:8848", "is not a host name"),
     ],
 )

@@ -147,6 +147,14 @@ async def test_a_port_that_is_taken_is_named() -> None:
         TcpNetwork().listen(PeerAddress("no such host", 0))
 
 
+async def test_a_name_that_cannot_be_is_like_nobody_there() -> None:
+    nowhere = PeerAddress("a" * 64, 9849)
+    with pytest.raises(PeerUnreachable, match="this is no host name"):
+        await talker("a").peers.call(nowhere, Question("?"))
+    with pytest.raises(StartError, match="this is no host name"):
+        TcpNetwork().listen(nowhere)
+
+
 async def test_junk_is_answered_with_a_close_and_harms_nobody() -> None:
     a, b = talker("a"), talker("b")
     async with a.running(), b.running():

@@ -10,7 +10,8 @@ from nacos_core.errors import WrongAddress
 from nacos_core.limits import GRPC_PORT_OFFSET, PEER_PORT_OFFSET
 
 _PORT_MAX: Final = 65_535
-_HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
+_LABEL: Final = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _HOST_NAME_CHARACTERS_MAX: Final = 253
 _ANY_ADDRESS: Final = ("0.0.0.0", "::")
 

@@ -67,14 +67,17 @@ class TcpNetwork:
             # Trio tries every address of a name, and keeps what was the matter with each behind a summary.
             each = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else ()
             raise next((one for one in each if isinstance(one, OSError)), error) from None
+        except UnicodeError:  # what the codec for host names says of one that cannot be
+            raise OSError(0, "this is no host name") from None
         return _connection(stream)
 
     def listen(self, address: PeerAddress) -> "TcpListener":
         """As ``Network.listen``, on every address that the host name stands for."""
         try:
             found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError as error:
-            raise StartError(f"cannot resolve {address.host}: {error.strerror}") from None
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "this is no host name"
+            raise StartError(f"cannot resolve {address.host}: {reason}") from None
         places = list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
         sockets: list[socket.socket] = []
         port = address.port
