@@ -26,20 +26,17 @@ class Reads:
 
     def request(self, origin_id: str, read_ids: "Sequence[int]") -> None:
         """The round that confirms a read begins after the read has come."""
-        if not self._may_begin():
-            self._early += [(origin_id, read_id) for read_id in read_ids]
-            return
-        index = self._server.state.commit_index
-        round_number = self._leading.begin_round()
-        self._waiting += [(round_number, index, origin_id, read_id) for read_id in read_ids]
-        self.round_answered()
+        self._early += [(origin_id, read_id) for read_id in read_ids]
+        self.committed()
 
     def committed(self) -> None:
-        """The commit index has moved: reads that came too early may begin."""
+        """Reads that came too early begin, all with one round, once the commit index says that they may."""
         if self._early and self._may_begin():
             early, self._early = self._early, []
-            for origin_id, read_id in early:
-                self.request(origin_id, [read_id])
+            index = self._server.state.commit_index
+            round_number = self._leading.begin_round()
+            self._waiting += [(round_number, index, origin_id, read_id) for origin_id, read_id in early]
+            self.round_answered()
 
     def round_answered(self) -> None:
         """Answers the reads whose round a majority has confirmed."""
