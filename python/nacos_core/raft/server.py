@@ -114,6 +114,7 @@ class Server:
             except msgspec.DecodeError as error:
                 raise ValueError(f"entry {index} should be a configuration: {error}") from None
         state.configurations = kept
+        self._forget_old_configurations()
         if (state.configuration_index, state.configuration) != before:
             self.configuration_changed()
 
@@ -121,18 +122,18 @@ class Server:
         """Says so, and takes back that this server was removed if it is a member (again)."""
         state = self.state
         configuration = state.configuration
+        self._name_members()
         if configuration is None:
             return
-        self._name_members()
         if configuration.find(state.node_id) is not None:
             state.is_removed = False
         self.effects.append(ConfigurationChanged(state.configuration_index, configuration))
 
     def _name_members(self) -> None:
         configuration = self.state.configuration
-        if configuration is not None:
-            self.voters = configuration.voters
-            self.peers = tuple(node_id for node_id in configuration.node_ids if node_id != self.state.node_id)
+        self.voters = configuration.voters if configuration is not None else ()
+        node_ids = configuration.node_ids if configuration is not None else ()
+        self.peers = tuple(node_id for node_id in node_ids if node_id != self.state.node_id)
 
     def _forget_old_configurations(self) -> None:
         # The newest committed one is never cut, so what stood before it is not needed any more.
