@@ -44,9 +44,14 @@ class Leading:
 
     # --- entries ---------------------------------------------------------------------------------------------------
 
+    @property
+    def is_handing_over(self) -> bool:
+        """Another server is about to lead: until then nothing is appended."""
+        return bool(self._transfer_to)
+
     def propose(self, payloads: Sequence[bytes], now: float) -> None:
         """Appends what clients want, unless this leader is handing over."""
-        if self._transfer_to:
+        if self.is_handing_over:
             self._server.effects.append(ProposalRefused())
         else:
             self.append(payloads, now)
@@ -69,6 +74,8 @@ class Leading:
         progress = self.progress.get(sender_id)
         if progress is None:
             return
+        if response.is_success:
+            self._refuse_beyond_log(sender_id, response.last_log_index)
         progress.heard_at = now
         if response.is_success:
             if progress.matched(response.last_log_index, now):
@@ -82,12 +89,12 @@ class Leading:
         # An answer that was overtaken says nothing any more.
         if progress.pace is Pace.PROBE:
             return response.prev_log_index == progress.next_index - 1
-        return progress.pace is Pace.REPLICATE and response.prev_log_index > progress.match_index
+        return progress.pace is Pace.REPLICATE and progress.match_index < response.prev_log_index < progress.next_index
 
     def _next_index_after(self, response: AppendResponse) -> int:
         """Section 5.3: one message for each term in which the logs differ, not one for each entry."""
         if not response.conflict_term:
-            return response.last_log_index + 1
+            return min(response.last_log_index + 1, response.prev_log_index)
         own_last_index = self._server.log.last_index_of_term(response.conflict_term) or 0
         if response.conflict_first_index <= own_last_index < response.prev_log_index:
             return own_last_index + 1  # entries of one term and index are the same entry
@@ -96,6 +103,8 @@ class Leading:
     def _send_entries(self, node_id: str, now: float) -> None:
         """Sends as much as may be under way; a follower whose entries are gone gets the snapshot."""
         server, progress = self._server, self.progress[node_id]
+        if server.state.role is not Role.LEADER:
+            return
         log = server.log
         while progress.pace is not Pace.SNAPSHOT and progress.may_send():
             next_index, last_index = progress.next_index, log.last_index
@@ -117,6 +126,11 @@ class Leading:
         message = AppendEntries(server.current_term, next_index - 1, prev_log_term, last_index, commit_index, entries)
         server.send(node_id, message)
         progress.sent(last_index, now)
+
+    def _refuse_beyond_log(self, sender_id: str, index: int) -> None:
+        last_index = self._server.log.last_index
+        if index > last_index:
+            raise ValueError(f"{sender_id} answers for entry {index}, but the leader's log ends at {last_index}")
 
     # --- commits ---------------------------------------------------------------------------------------------------
 
@@ -231,6 +245,8 @@ class Leading:
         progress = self.progress.get(sender_id)
         if progress is None:
             return
+        if response.is_installed:
+            self._refuse_beyond_log(sender_id, response.snapshot_index)
         progress.heard_at = now
         if response.is_installed:
             was_snapshot = progress.pace is Pace.SNAPSHOT
@@ -239,9 +255,16 @@ class Leading:
             if was_snapshot:
                 progress.probe(progress.match_index + 1)
             self._send_entries(sender_id, now)
-        elif progress.pace is Pace.SNAPSHOT:
+        elif progress.pace is Pace.SNAPSHOT and self._asks_for_another_piece(progress, response):
             progress.snapshot_offset = response.received_bytes
             self._send_snapshot(sender_id, progress, now)
+
+    @staticmethod
+    def _asks_for_another_piece(progress: Progress, response: SnapshotResponse) -> bool:
+        # An answer that came twice, or to a piece that came twice, must not have two pieces under way from then on.
+        # Only a follower that has lost what it had asks for something earlier, and that is the beginning.
+        received_bytes, offset = response.received_bytes, progress.snapshot_offset
+        return received_bytes > offset or received_bytes == 0 < offset
 
     # --- members ---------------------------------------------------------------------------------------------------
 
@@ -310,6 +333,8 @@ class Leading:
     def _look_after(self, node_id: str, progress: Progress, now: float) -> None:
         """A member that has caught up gets its vote, or the leadership, if it waits for that."""
         server = self._server
+        if server.state.role is not Role.LEADER:
+            return  # what has just been committed was that this server is removed
         if node_id == self._transfer_to and progress.match_index == server.log.last_index:
             server.send(node_id, TimeoutNow(server.current_term))
         configuration = server.state.configuration

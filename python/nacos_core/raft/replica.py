@@ -151,6 +151,7 @@ class Replica:
         self._outbox: list[tuple[str, ReplicaMessage]] = []
         self._jobs: list[Job] = []
         self._incoming = snapshots.Incoming()
+        self._to_restore: RestoreSnapshot | None = None
         self._outgoing = snapshots.Outgoing()
 
     # --- looked at -------------------------------------------------------------------------------------------------
@@ -220,8 +221,10 @@ class Replica:
     def flush(self, now: float) -> None:
         """Appends or forwards what has gathered since the last call."""
         if self._writes.has_unsent or self._forwarded:
-            if self.is_leader:
-                self._append(now)
+            if self.machine.leading is not None:
+                # Who hands over keeps what came: it is appended if that fails, else it goes to the next leader.
+                if not self.machine.leading.is_handing_over:
+                    self._append(now)
             elif self.leader_id:
                 self._forward(now)
         unasked = self._reads.take_unasked(now)
@@ -245,10 +248,11 @@ class Replica:
         self._reads.expire(now)
         if now >= self.machine.deadline:
             self._step(Tick(), now)
+            self._drop_outgoing_snapshot_if_unused()
         self.flush(now)
 
     def receive(self, sender_id: str, message: ReplicaMessage, now: float) -> None:
-        """Raises ValueError or LogError if the message makes no sense here; nothing was changed then."""
+        """Raises ValueError or LogError if the message makes no sense here; see ``Machine.step``."""
         match message:
             case Forward():
                 self._take_forwarded(sender_id, message)
@@ -308,6 +312,7 @@ class Replica:
         """For ``SaveSnapshot``."""
         self._is_saving_snapshot = False
         self._snapshot_bytes = size_bytes
+        self._restore_unless_saving()
 
     def snapshot_installed(self, job: RestoreSnapshot, now: float) -> None:
         """For ``RestoreSnapshot``. Raises ValueError: it cannot be read, and the node must stop."""
@@ -375,13 +380,14 @@ class Replica:
             case ChangeDecided(change_id, _, refusal):
                 self._change_decided(change_id, refusal)
             case SendSnapshot():
-                if self._outgoing.want(effect):
+                if self._outgoing.want(effect, self._log.snapshot_index):
                     self._jobs.append(LoadSnapshot())
                 self._outbox += self._outgoing.take_pieces()
             case KeepSnapshotPiece(offset, data):
                 self._incoming.keep(offset, data)
             case InstallKeptSnapshot(index, term):
-                self._jobs.append(RestoreSnapshot(index, term, self._incoming.take()))
+                self._to_restore = RestoreSnapshot(index, term, self._incoming.take())
+                self._restore_unless_saving()
             case Removed():
                 self._listener.removed()
 
@@ -485,7 +491,13 @@ class Replica:
         if snapshot.configuration is not None:
             self._know_configuration(snapshot.configuration_index, snapshot.configuration)
 
-    def drop_outgoing_snapshot_if_unused(self) -> None:
+    def _restore_unless_saving(self) -> None:
+        # The log takes no snapshot that is older than the one it has: the own one comes first.
+        if self._to_restore is not None and not self._is_saving_snapshot:
+            self._jobs.append(self._to_restore)
+            self._to_restore = None
+
+    def _drop_outgoing_snapshot_if_unused(self) -> None:
         """Frees the memory of the snapshot that followers were sent, once none needs it."""
         leading = self.machine.leading
         if leading is None or all(progress.pace is not Pace.SNAPSHOT for progress in leading.progress.values()):

@@ -65,25 +65,36 @@ class Outgoing:
 
     def __init__(self) -> None:
         self._loaded: tuple[int, int, bytes] | None = None
-        self._waiting: list[SendSnapshot] = []
+        self._is_loading = False
+        self._waiting: dict[str, SendSnapshot] = {}
+        """By receiver: who asks again while the snapshot is being loaded does not get it twice."""
 
-    def want(self, effect: SendSnapshot) -> bool:
-        """Says whether the snapshot has to be loaded for it."""
-        self._waiting.append(effect)
-        return self._loaded is None and len(self._waiting) == 1
+    def want(self, effect: SendSnapshot, newest_index: int) -> bool:
+        """Says whether the snapshot has to be loaded for it. Whoever begins gets the newest one: after an older one it
+        would miss entries that are compacted, and begin again without end."""
+        self._waiting[effect.to] = effect
+        if effect.offset == 0 and self._loaded is not None and self._loaded[0] != newest_index:
+            self._loaded = None
+        if self._loaded is not None or self._is_loading:
+            return False
+        self._is_loading = True
+        return True
 
     def loaded(self, snapshot: tuple[int, int, bytes] | None) -> None:
         """Index, term and data."""
         self._loaded = snapshot
+        self._is_loading = False
+        if snapshot is None:
+            self._waiting = {}
 
     def take_pieces(self) -> list[tuple[str, InstallSnapshot]]:
         """The pieces that are wanted, with their receivers."""
         if self._loaded is None:
             return []
         index, term, data = self._loaded
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         pieces: list[tuple[str, InstallSnapshot]] = []
-        for effect in waiting:
+        for effect in waiting.values():
             end = min(effect.offset + limits.SNAPSHOT_PIECE_BYTES, len(data))
             piece = data[effect.offset : end]
             message = InstallSnapshot(effect.term, index, term, effect.offset, end == len(data), piece)
@@ -93,4 +104,4 @@ class Outgoing:
     def drop(self) -> None:
         """Nobody needs a snapshot any more."""
         self._loaded = None
-        self._waiting = []
+        self._waiting = {}
