@@ -1,7 +1,9 @@
 """What a follower does with a leader's entries, heartbeats and snapshots (figures 2 and 13 of the paper)."""
 
-from nacos_core._core import Appended
-from nacos_core.raft.configuration import Configuration
+import msgspec
+
+from nacos_core._core import Appended, unpack
+from nacos_core.raft.configuration import CONFIGURATION_BYTE, Configuration
 from nacos_core.raft.effects import InstallKeptSnapshot, KeepSnapshotPiece, Removed
 from nacos_core.raft.messages import (
     AppendEntries,
@@ -20,8 +22,9 @@ class Following:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._incoming = (0, 0)
-        """Index and term of the snapshot whose pieces are coming in."""
+        self._incoming = (0, 0, 0)
+        """The leader's term, and index and term of the snapshot whose pieces are coming in. Another leader's snapshot
+        may consist of other bytes, though it ends with the same entry."""
         self._received_bytes = 0
 
     def entries_sent(self, leader_id: str, message: AppendEntries) -> None:
@@ -33,6 +36,7 @@ class Following:
             # Committed entries agree; an old message must not be looked up in what was compacted.
             self._answer(leader_id, message, server.state.commit_index)
             return
+        _check_configurations(message.entries)
         prev_log_index, prev_log_term = message.prev_log_index, message.prev_log_term
         answer = server.log.try_append_packed(prev_log_index, prev_log_term, message.entries)
         if not isinstance(answer, Appended):
@@ -64,29 +68,33 @@ class Following:
     def snapshot_sent(self, leader_id: str, message: InstallSnapshot) -> None:
         """Keeps the pieces as they come; the last one has the snapshot installed."""
         server = self._server
-        identity = (message.snapshot_index, message.snapshot_term)
+        identity = (message.term, message.snapshot_index, message.snapshot_term)
         if message.snapshot_index <= server.state.commit_index:
-            server.send(leader_id, SnapshotResponse(server.current_term, message.snapshot_index, 0, True))
+            # What is known to be committed may still be on its way to the own disk.
+            response = SnapshotResponse(server.current_term, message.snapshot_index, 0, True)
+            server.send(leader_id, response, server.log.ticket)
             return
         if server.state.is_installing:
             return
-        if identity != self._incoming or message.offset == 0:
+        if identity != self._incoming:
             self._incoming, self._received_bytes = identity, 0
         if message.offset == self._received_bytes:
             self._received_bytes += len(message.data)
             server.effects.append(KeepSnapshotPiece(message.offset, message.data))
             if message.is_last:
                 server.state.is_installing = True
-                server.effects.append(InstallKeptSnapshot(*identity))
+                server.effects.append(InstallKeptSnapshot(message.snapshot_index, message.snapshot_term))
                 return
-        server.send(leader_id, SnapshotResponse(server.current_term, identity[0], self._received_bytes, False))
+        # A piece that came twice, or not in its turn, is answered with where the next one has to begin.
+        response = SnapshotResponse(server.current_term, message.snapshot_index, self._received_bytes, False)
+        server.send(leader_id, response)
 
     def snapshot_installed(self, index: int, configuration: Configuration, now: float) -> None:
         """The stores hold the snapshot, and the log begins behind it or agrees with it."""
         server = self._server
         state = server.state
         state.is_installing = False
-        self._incoming, self._received_bytes = (0, 0), 0
+        self._incoming, self._received_bytes = (0, 0, 0), 0
         state.commit_index = max(state.commit_index, index)
         server.log.commit(state.commit_index)
         state.configurations = [(index, configuration)]
@@ -96,15 +104,28 @@ class Following:
         if state.leader_id:
             server.send(state.leader_id, SnapshotResponse(server.current_term, index, 0, True), server.log.ticket)
 
-    def not_a_member(self, message: NotMember) -> None:
-        """Believed only if it speaks of a newer configuration than the own."""
-        state = self._server.state
-        if message.configuration_index > state.configuration_index and not state.is_removed:
-            state.is_removed = True
-            state.deadline = float("inf")
-            self._server.effects.append(Removed())
+    def not_a_member(self, message: NotMember, now: float) -> None:
+        """Believed only if it speaks of a newer configuration than the own. Whoever believes it asks for no votes."""
+        server = self._server
+        if message.configuration_index > server.state.configuration_index and not server.state.is_removed:
+            server.become_follower(server.current_term, "", now)
+            server.state.is_removed = True
+            server.state.deadline = float("inf")
+            server.effects.append(Removed())
 
     def _answer(self, leader_id: str, message: AppendEntries, last_index: int) -> None:
         server = self._server
         response = AppendResponse(server.current_term, True, message.prev_log_index, last_index)
         server.send(leader_id, response, server.log.ticket)
+
+
+def _check_configurations(packed: bytes) -> None:
+    """Raises ValueError for a configuration that cannot be read, while the log can still do without it."""
+    if CONFIGURATION_BYTE not in packed:  # most often: entries need not be looked at
+        return
+    for _, payload in unpack(packed):
+        if payload[:1] == bytes((CONFIGURATION_BYTE,)):
+            try:
+                Configuration.decode(payload)
+            except msgspec.DecodeError as error:
+                raise ValueError(f"an entry should be a configuration: {error}") from None

@@ -108,7 +108,8 @@ class Machine:
         """Takes one event at ``now`` (seconds, never going back) and says what is to be done.
 
         Raises:
-            ValueError, LogError: the log refuses what another server sent, or has failed; nothing was changed.
+            ValueError, LogError: what another server sent contradicts what is known, or the log has failed. Log, commit
+                index and members are as before; that a leader has spoken in its term may have been noticed.
         """
         server = self._server
         match event:
@@ -211,7 +212,7 @@ class Machine:
                 else:
                     self._from_leader(sender_id, message, now)
             case NotMember():
-                self._following.not_a_member(message)
+                self._following.not_a_member(message, now)
             case ReadIndexRequest(read_id) if self._leading is not None:
                 self._leading.reads.request(sender_id, [read_id])
             case ReadIndexRequest(read_id):
@@ -228,7 +229,8 @@ class Machine:
     def _from_leader(self, sender_id: str, message: AppendEntries | Heartbeat | InstallSnapshot, now: float) -> None:
         server = self._server
         state = server.state
-        assert state.role is not Role.LEADER or message.term > server.current_term, "one leader a term"
+        if state.role is Role.LEADER and message.term == server.current_term:
+            raise ValueError(f"{sender_id} sends as the leader of term {message.term}, which this server leads")
         if message.term > server.current_term or state.role is not Role.FOLLOWER or state.leader_id != sender_id:
             server.become_follower(message.term, sender_id, now)
         state.leader_heard_at = now
