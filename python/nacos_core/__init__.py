@@ -1,14 +1,16 @@
 """A naming and configuration server that speaks the Nacos wire protocols.
 
-``async with nacos_core.open_node(port=0) as node:`` runs a node inside any trio program; ``python -m nacos_core``
-runs one as a process.
+``async with nacos_core.open_node(port=0) as node:`` runs a node inside any trio program, ``open_cluster(3)`` a whole
+cluster; ``python -m nacos_core`` runs a node as a process.
 """
 
 from nacos_core._core import __version__
+from nacos_core.embedded_cluster import EmbeddedCluster, open_cluster
 from nacos_core.errors import (
     CasMismatch,
     CommandRefused,
     InvalidParameter,
+    MembershipRefused,
     NacosCoreError,
     NotReady,
     OutcomeUnknown,
@@ -21,7 +23,9 @@ from nacos_core.settings import Settings
 __all__ = [
     "CasMismatch",
     "CommandRefused",
+    "EmbeddedCluster",
     "InvalidParameter",
+    "MembershipRefused",
     "NacosCoreError",
     "Node",
     "NotReady",
@@ -30,5 +34,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "__version__",
+    "open_cluster",
     "open_node",
 ]

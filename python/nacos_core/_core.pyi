@@ -197,6 +197,8 @@ class Hub:
         self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> None: ...
     def reply_grpc(self, connection: int, call: int, type: str, body: bytes) -> None: ...
+    def reply_config(self, connection: int, call: int, namespace: str, group: str, data_id: str, v3: bool) -> bool:
+        """Answers with a config in the shape of the v1 or the v3 client API; False if it is not there: not answered."""
     def reply_long_poll(self, connection: int, call: int, changed: Sequence[tuple[str, str, str | None]]) -> None:
         """`changed`: (data id, group, tenant as sent or None) each; empty means that nothing has changed."""
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nacos_core.node import Node
 
 
+TOOLS = {"cluster": "nacos_core.tools.cluster"}
+"""Commands with arguments of their own, by module; loaded when they are wanted."""
+
+
 def build_parser() -> "argparse.ArgumentParser":
     """Every option is left out of the result when it is not given, so that lesser sources can say."""
     import argparse
@@ -25,7 +29,9 @@ def build_parser() -> "argparse.ArgumentParser":
         "--config. The administrator's first password is taken from NACOS_CORE_ADMIN_PASSWORD.",
         allow_abbrev=False,
     )
-    parser.add_argument("command", nargs="?", choices=["serve"], default="serve", help="what to do (serve)")
+    commands = ["serve", *TOOLS]
+    help_text = "what to do (serve); each of the others explains itself with --help"
+    parser.add_argument("command", nargs="?", choices=commands, default="serve", help=help_text)
     for option in settings.OPTIONS:
         flag = "--" + option.name.replace("_", "-")
         if option.is_flag:
@@ -39,6 +45,12 @@ def build_parser() -> "argparse.ArgumentParser":
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs until SIGTERM or Ctrl-C. Gives the exit code: 0 clean, 1 the node failed, 2 wrong settings."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in TOOLS:
+        from importlib import import_module
+
+        code: int = import_module(TOOLS[arguments[0]]).main(arguments[1:])
+        return code
     flags = vars(build_parser().parse_args(arguments))
     if flags.pop("version"):
         from nacos_core import __version__

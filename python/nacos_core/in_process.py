@@ -65,6 +65,25 @@ class Writes:
             raise result
         return result
 
+    async def confirm(self) -> None:
+        """Waits until the stores hold all that was committed when this was called.
+
+        Raises:
+            NotReady: no leader could confirm it.
+        """
+        done = trio.Event()
+        results: list[NacosCoreError | None] = []
+
+        def confirmed(error: NacosCoreError | None) -> None:
+            results.append(error)
+            done.set()
+
+        self._raft.read(confirmed)
+        self._raft.flush()
+        await done.wait()
+        if results[0] is not None:
+            raise results[0]
+
 
 class States(Generic[State]):
     """Something as it is now, then after each change; whoever iterates slowly gets the last of several changes."""
@@ -284,8 +303,19 @@ class Configuration:
     def get(
         self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE
     ) -> "ConfigView | None":
-        """What is published now."""
+        """What is published now, as far as this node knows."""
         return self._hub.get_config(namespace_of(namespace), group, data_id)
+
+    async def get_linearizable(
+        self, data_id: str, *, group: str = DEFAULT_GROUP, namespace: str = DEFAULT_NAMESPACE
+    ) -> "ConfigView | None":
+        """What is published now: no write that was acknowledged before this was called, on any node, is missing.
+
+        Raises:
+            NotReady: no leader could confirm it.
+        """
+        await self._writes.confirm()
+        return self.get(data_id, group=group, namespace=namespace)
 
     @asynccontextmanager
     async def listen(

@@ -32,6 +32,7 @@ from nacos_core.raft.configuration import Member
 from nacos_core.raft.machine import bootstrap
 from nacos_core.raft.replica import Replica
 from nacos_core.raft.state import Timing
+from nacos_core.server.cluster_view import ClusterView
 from nacos_core.server.context import Context
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
@@ -135,6 +136,7 @@ class Node:
         self._wall_clock = wall_clock
         self._entropy = entropy
         self._is_ready = False
+        self._is_abandoned = False
         self.generated_password: str | None = None
         """The administrator's password if this start made it up: it is not to be had again."""
 
@@ -186,6 +188,10 @@ class Node:
             wall_clock=wall_clock,
             config=config_service,
             propose=self._raft.propose,
+            confirm=self._raft.read,
+            cluster=ClusterView(
+                raft=self._raft, log=self._log, cluster=self._cluster, nursery=nursery, settle=self._settle
+            ),
             gate=self._make_gate() if settings.auth else None,
             is_ready=lambda: self._is_ready,
         )
@@ -213,6 +219,16 @@ class Node:
     def grpc_port(self) -> int | None:
         """None: no sockets."""
         return None if self._listeners is None else self._listeners.http_port + limits.GRPC_PORT_OFFSET
+
+    @property
+    def raft(self) -> Replica:
+        """The node as a server of Raft, to look at."""
+        return self._raft.replica
+
+    def abandon(self) -> None:
+        """The node is about to end as if its process had died: from now on it sends nothing."""
+        self._is_abandoned = True
+        self._raft.mute()
 
     @property
     def cluster(self) -> "ClusterDriver | None":
@@ -276,6 +292,8 @@ class Node:
         self._flush()
         if self._reactor is not None:
             self._reactor.close(self._wall_clock())
+        if self._is_abandoned:
+            return
         with trio.move_on_after(limits.CLOSE_SECONDS):
             await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
 

@@ -61,6 +61,8 @@ class World:
             wall_clock=lambda: 1,
             config=ConfigService(),
             propose=self.log.propose,
+            confirm=lambda confirmed: confirmed(None),
+            cluster=None,  # type: ignore[arg-type]
             gate=None,
             is_ready=lambda: True,
         )

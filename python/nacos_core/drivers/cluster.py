@@ -158,7 +158,7 @@ class ClusterDriver(Listener):
         return answer.configuration
 
     async def add(self, address: str) -> Configuration:
-        """Takes in the empty node that waits at ``host:port``; once it has caught up, it gets a vote. So does a learner.
+        """Takes in the empty node that waits at ``host:port``; it gets a vote once it has caught up. So does a learner.
 
         Raises:
             As ``change_members``; MembershipRefused also if the node belongs to a cluster, or waits for another.
@@ -176,6 +176,10 @@ class ClusterDriver(Listener):
             raise MembershipRefused(f"{address} belongs to cluster {found.configuration.cluster_id} already")
         member = Member(found.node_id, found.address, found.peer_port, "joining")
         return await self.change_members(AddMember(member))
+
+    def is_connected(self, node_id: str) -> bool:
+        """Whether there is a connection to that member."""
+        return self._peers.is_connected(node_id)
 
     async def hand_over(self, node_id: str) -> None:
         """Has another voter lead. Raises NotReady or what ``Peers.ask`` raises."""

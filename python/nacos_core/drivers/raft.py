@@ -157,6 +157,10 @@ class RaftDriver:
         while not is_enough():
             await self._applied.wait()
 
+    def mute(self) -> None:
+        """Nothing is sent to peers any more."""
+        self._send = lambda to, message: None
+
     def stop(self) -> None:
         """Nothing more is applied: tells everybody who still waits what is known."""
         self._is_stopped = True

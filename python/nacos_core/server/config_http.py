@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
 from nacos_core.server import pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context, Result, status_of
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -32,7 +32,18 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
     except ParameterRefused as error:
         _refuse_parameter(context, request, error)
         return
-    _reply(context, request, 404, _ABSENT)
+    if not _is_linearizable(request):
+        _reply(context, request, 404, _ABSENT)
+        return
+
+    def answer(error: NacosCoreError | None) -> None:
+        key = (namespace_of(parameters.get("tenant")), parameters["group"], parameters["dataId"])
+        if error is not None:
+            _reply(context, request, status_of(error), f"caused: {error};".encode())
+        elif not context.hub.reply_config(request.connection, request.call, *key, False):
+            _reply(context, request, 404, _ABSENT)
+
+    context.confirm(answer)
 
 
 def query_v3(context: Context, request: "HttpRequest") -> None:
@@ -42,8 +53,19 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
         _refuse_missing_v3(context, request, "dataId")
     elif not (parameters.get("groupName") or parameters.get("group")):
         _refuse_missing_v3(context, request, "groupName")
+    elif not _is_linearizable(request):
+        _reply_v3(context, request, 200, pages.failure(pages.NOT_FOUND))
     else:
-        context.hub.reply_http(request.connection, request.call, 200, pages.JSON, pages.failure(pages.NOT_FOUND))
+        group = parameters.get("groupName") or parameters["group"]
+        key = (namespace_of(parameters.get("namespaceId")), group, parameters["dataId"])
+
+        def answer(error: NacosCoreError | None) -> None:
+            if error is not None:
+                _reply_v3(context, request, status_of(error), pages.failure(pages.SERVER_ERROR, str(error)))
+            elif not context.hub.reply_config(request.connection, request.call, *key, True):
+                _reply_v3(context, request, 200, pages.failure(pages.NOT_FOUND))
+
+        context.confirm(answer)
 
 
 def publish_v1(context: Context, request: "HttpRequest") -> None:
@@ -106,7 +128,7 @@ def _finish(context: Context, request: "HttpRequest", result: Result) -> None:
         case CommandRefused():
             _reply(context, request, 400, f"caused: {result};".encode())
         case NacosCoreError():
-            _reply(context, request, 503, f"caused: {result};".encode())
+            _reply(context, request, status_of(result), f"caused: {result};".encode())
         case _:
             context.hub.reply_http(request.connection, request.call, 200, pages.JSON_UTF8, b"true")
 
@@ -130,6 +152,15 @@ def _refuse_parameter(context: Context, request: "HttpRequest", error: Parameter
 def _refuse_missing_v3(context: Context, request: "HttpRequest", name: str) -> None:
     body = pages.failure(pages.PARAMETER_MISSING, f"Required parameter '{name}' type String is not present")
     context.hub.reply_http(request.connection, request.call, 400, pages.JSON, body)
+
+
+def _is_linearizable(request: "HttpRequest") -> bool:
+    """The core leaves the question whether it holds what is committed now to this side."""
+    return request.parameters.get("linearizable", "").lower() == "true"
+
+
+def _reply_v3(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:
+    context.hub.reply_http(request.connection, request.call, status, pages.JSON, body)
 
 
 def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:

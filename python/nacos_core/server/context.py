@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from nacos_core.errors import NacosCoreError
+from nacos_core.errors import NacosCoreError, OutcomeUnknown
 from nacos_core.state_machine import Outcome
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nacos_core.clock import WallClock
     from nacos_core.commands import Command
     from nacos_core.config.service import ConfigService
+    from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.gate import Gate
     from nacos_core.settings import Settings
 
@@ -20,6 +21,7 @@ Result: TypeAlias = Outcome | NacosCoreError
 
 Complete: TypeAlias = Callable[[Result], None]
 Propose: TypeAlias = Callable[["Command", Complete], None]
+Confirm: TypeAlias = Callable[[Callable[[NacosCoreError | None], None]], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +35,14 @@ class Context:
     config: "ConfigService"
     propose: Propose
     """Hands a command to the log; the callback runs when it is applied, or can not be."""
+    confirm: Confirm
+    """Calls back once the stores hold all that was committed when it was called, or with why that is not known."""
+    cluster: "ClusterView"
     gate: "Gate | None"
     """None: authentication is off."""
     is_ready: Callable[[], bool]
+
+
+def status_of(error: NacosCoreError) -> int:
+    """The HTTP status of a write that got no outcome: 503 if it was not written, 504 if that is not known."""
+    return 504 if isinstance(error, OutcomeUnknown) else 503

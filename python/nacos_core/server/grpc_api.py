@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import CommandRefused, NacosCoreError
+from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
 from nacos_core.server.context import Context, Result
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ def _finish(
     match result:
         case CommandRefused():
             fail(context, request, response_type, refused_code, str(result), request_id)
+        case OutcomeUnknown():
+            fail(context, request, response_type, SERVER_ERROR, str(result), request_id)
         case NacosCoreError():
             fail(context, request, response_type, OVER_THRESHOLD, str(result), request_id)
         case _:

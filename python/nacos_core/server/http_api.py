@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from nacos_core.server import auth_http, config_http, loader_http, pages, state_http
+from nacos_core.server import auth_http, cluster_http, config_http, loader_http, pages, state_http
 from nacos_core.server.context import Context
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ ROUTES: Final = {
     ("GET", "/nacos/v3/admin/core/state/liveness"): Route(state_http.liveness_result, is_open=True),
     ("GET", "/nacos/v3/admin/core/state/readiness"): Route(state_http.readiness_result, is_open=True),
     ("GET", "/nacos/v3/admin/core/state"): Route(state_http.state_result),
+    ("GET", "/nacos/v3/admin/core/cluster/node/list"): Route(cluster_http.members),
+    ("GET", "/nacos/v3/admin/core/cluster/node/self"): Route(cluster_http.this_node),
+    ("POST", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.add_member),
+    ("DELETE", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.remove_member),
+    ("GET", "/nacos/v3/admin/core/raft/state"): Route(cluster_http.raft_state),
+    ("POST", "/nacos/v3/admin/core/raft/transfer"): Route(cluster_http.transfer),
     ("GET", "/nacos/v3/admin/core/loader/current"): Route(loader_http.current),
     ("POST", "/nacos/v3/admin/core/loader/reloadClient"): Route(loader_http.reload_client),
     ("POST", "/nacos/v3/admin/core/loader/reloadCurrent"): Route(loader_http.reload_current),

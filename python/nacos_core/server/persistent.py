@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nacos_core.commands import DeregisterPersistent, RegisterPersistent
-from nacos_core.errors import CommandRefused, NacosCoreError
+from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
 from nacos_core.server import grpc_api, pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context, Result, status_of
 
 if TYPE_CHECKING:
     from nacos_core._core import PersistentInstance
@@ -57,10 +57,13 @@ def _answer_grpc(context: Context, event: "PersistentInstance", error: NacosCore
         answer = {"resultCode": grpc_api.OK, "errorCode": 0, "type": kind, "success": True}
         context.hub.reply_grpc(event.connection, event.call, "InstanceResponse", msgspec.json.encode(answer))
         return
-    message = f"errCode: {_code(error)}, errMsg: {error} "
-    answer = {"resultCode": _code(error), "errorCode": _code(error), "message": message, "success": False}
+    if isinstance(error, OutcomeUnknown):
+        answer = {"resultCode": 500, "errorCode": 500, "message": str(error), "success": False}
+    else:
+        message = f"errCode: {_code(error)}, errMsg: {error} "
+        answer = {"resultCode": _code(error), "errorCode": _code(error), "message": message, "success": False}
     context.hub.reply_grpc(event.connection, event.call, grpc_api.ERROR_RESPONSE, msgspec.json.encode(answer))
 
 
 def _code(error: NacosCoreError) -> int:
-    return 400 if isinstance(error, CommandRefused) else 503
+    return 400 if isinstance(error, CommandRefused) else status_of(error)

@@ -92,6 +92,10 @@ impl Hub {
         self.lock().reply_grpc(connection, call, r#type, body);
     }
 
+    fn reply_config(&self, connection: u64, call: u32, namespace: &str, group: &str, data_id: &str, v3: bool) -> bool {
+        self.lock().reply_config(connection, call, (namespace, group, data_id), v3)
+    }
+
     fn reply_long_poll(&self, connection: u64, call: u32, changed: Vec<(String, String, Option<String>)>) {
         let keys: Vec<ListenKey> =
             changed.into_iter().map(|(data_id, group, tenant)| ListenKey { data_id, group, tenant }).collect();

@@ -4,10 +4,11 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::State;
-use super::answers;
+use super::answers::{self, Head};
 use super::event::{Event, ListenKey, LongPoll};
 use super::http::{Call, Outcome};
 use super::input::DEFAULT_NAMESPACE;
+use crate::configs::KeyParts;
 use crate::limits;
 
 /// Between the parts of a key, and after each key.
@@ -17,30 +18,44 @@ const LINE_END: char = '\u{1}';
 /// Parameters that ask for something else than the content.
 const OTHER_QUESTIONS: [&str; 6] = ["tag", "show", "search", "export", "exportV2", "beta"];
 
+/// The parameter that asks for what is committed now: whether that is here is decided by the leader of the cluster.
+const LINEARIZABLE: &str = "linearizable";
+
 /// Java's URL encoder keeps these as they are.
 const URL_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
 pub fn get_v1(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
-    if OTHER_QUESTIONS.iter().any(|name| call.get(name).is_some()) {
+    if OTHER_QUESTIONS.iter().any(|name| call.get(name).is_some()) || call.flag(LINEARIZABLE, false) {
         return None;
     }
-    let config = state.configs.get((namespace(call.get("tenant")), call.get("group")?, call.get("dataId")?))?;
+    let key = (namespace(call.get("tenant")), call.get("group")?, call.get("dataId")?);
+    write_v1(state, key).map(Outcome::Answer)
+}
+
+/// Appends a config as the v1 API gives it, if it is there.
+pub fn write_v1(state: &mut State, key: KeyParts<'_>) -> Option<Head> {
+    let config = state.configs.get(key)?;
     state.body.extend_from_slice(&config.content);
-    Some(Outcome::Answer(answers::config_head(
+    Some(answers::config_head(
         &config.kind,
         config.md5(),
         config.modified_ms,
         &config.encrypted_data_key,
         &mut state.last_date,
-    )))
+    ))
 }
 
 pub fn get_v3(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
-    if call.get("tag").is_some() {
+    if call.get("tag").is_some() || call.flag(LINEARIZABLE, false) {
         return None;
     }
     let group = call.get("groupName").or_else(|| call.get("group"))?;
-    let config = state.configs.get((namespace(call.get("namespaceId")), group, call.get("dataId")?))?;
+    write_v3(state, (namespace(call.get("namespaceId")), group, call.get("dataId")?)).map(Outcome::Answer)
+}
+
+/// Appends a config as the v3 client API gives it, if it is there.
+pub fn write_v3(state: &mut State, key: KeyParts<'_>) -> Option<Head> {
+    let config = state.configs.get(key)?;
     let body = &mut state.body;
     body.extend_from_slice(
         b"{\"code\":0,\"message\":\"success\",\"data\":{\"resultCode\":200,\"errorCode\":0,\"message\":null,\"requestId\":null,\"content\":",
@@ -55,7 +70,7 @@ pub fn get_v3(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     body.extend_from_slice(b",\"lastModified\":");
     body.extend_from_slice(itoa::Buffer::new().format(config.modified_ms).as_bytes());
     body.extend_from_slice(b",\"tag\":null,\"beta\":false,\"success\":true}}");
-    Some(Outcome::Answer(answers::OK_JSON))
+    Some(answers::OK_JSON)
 }
 
 /// Compares what the client has with what is here: answers if anything differs, else hands the hanging up.

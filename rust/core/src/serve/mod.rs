@@ -26,7 +26,8 @@ pub use snapshot::SnapshotError;
 
 use slab::Slab;
 
-use crate::configs::Configs;
+use crate::configs::{Configs, KeyParts};
+
 use crate::grpc::GrpcEvent;
 use crate::limits;
 use crate::registry::{Publisher, Registry, RegistryError};
@@ -303,6 +304,15 @@ impl Hub {
 
     pub fn reply_grpc(&mut self, id: ConnectionId, call: CallId, kind: &str, body: &[u8]) {
         self.with(id, |connection, state| connection.reply_grpc(state, call, kind, body));
+    }
+
+    /// Answers a query for a config in the shape of the v1 or the v3 client API; false if the config is not there.
+    pub fn reply_config(&mut self, id: ConnectionId, call: CallId, key: KeyParts<'_>, v3: bool) -> bool {
+        self.state.body.clear();
+        let write = if v3 { config_http::write_v3 } else { config_http::write_v1 };
+        let Some(head) = write(&mut self.state, key) else { return false };
+        self.with(id, |connection, state| connection.reply_http_head(state, call, &head));
+        true
     }
 
     /// Answers a hanging 1.x listener; no keys means that nothing has changed.

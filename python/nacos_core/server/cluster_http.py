@@ -1,0 +1,101 @@
+"""Members and leader over HTTP (protocol/http.md section 7); what is done to them has paths of our own beside."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nacos_core import limits
+from nacos_core.errors import CallRefused, MembershipRefused, NacosCoreError, WrongAddress
+from nacos_core.peers.addresses import parse_member
+from nacos_core.server import pages
+from nacos_core.server.context import Context, status_of
+
+if TYPE_CHECKING:
+    from nacos_core._core import HttpRequest
+    from nacos_core.raft.configuration import Member
+
+
+def members(context: Context, request: "HttpRequest") -> None:
+    """All members; ``keyword`` leaves those whose address contains it."""
+    keyword = request.parameters.get("keyword") or request.parameters.get("address") or ""
+    shown = [_describe(context, member) for member in context.cluster.members() if keyword in member.address]
+    _reply(context, request, 200, pages.success(shown))
+
+
+def this_node(context: Context, request: "HttpRequest") -> None:
+    """The one that answers."""
+    own_id = context.cluster.node_id
+    shown = [_describe(context, member) for member in context.cluster.members() if member.node_id == own_id]
+    _reply(context, request, 200, pages.success(shown[0] if shown else None))
+
+
+def raft_state(context: Context, request: "HttpRequest") -> None:
+    """Term, leader, indexes, and how far behind each follower is."""
+    _reply(context, request, 200, pages.success(context.cluster.raft_state()))
+
+
+def add_member(context: Context, request: "HttpRequest") -> None:
+    """``address``: ``host:port`` of the node."""
+    if address := _required(context, request, "address"):
+        try:
+            parse_member(address)
+        except WrongAddress as error:
+            _reply(context, request, 400, pages.failure(pages.VALIDATION, str(error)))
+        else:
+            context.cluster.add(address, partial(_finish, context, request))
+
+
+def remove_member(context: Context, request: "HttpRequest") -> None:
+    """``member``: its id or address."""
+    if name := _required(context, request, "member"):
+        context.cluster.remove(name, partial(_finish, context, request))
+
+
+def transfer(context: Context, request: "HttpRequest") -> None:
+    """``member``: id or address of the voter that is to lead; without it, the one that has most."""
+    context.cluster.transfer(request.parameters.get("member", ""), partial(_finish, context, request))
+
+
+def _finish(context: Context, request: "HttpRequest", error: NacosCoreError | None) -> None:
+    match error:
+        case None:
+            _reply(context, request, 200, pages.success("ok"))
+        case MembershipRefused() | CallRefused():
+            _reply(context, request, 400, pages.failure(pages.VALIDATION, str(error)))
+        case _:
+            _reply(context, request, status_of(error), pages.failure(pages.SERVER_ERROR, str(error)))
+
+
+def _required(context: Context, request: "HttpRequest", name: str) -> str:
+    value = request.parameters.get(name, "")
+    if not value:
+        message = f"Required parameter '{name}' type String is not present"
+        _reply(context, request, 400, pages.failure(pages.PARAMETER_MISSING, message))
+    return value
+
+
+def _describe(context: Context, member: "Member") -> dict[str, object]:
+    # A node that stands alone without sockets has no address.
+    host, _, port_text = member.address.rpartition(":")
+    port = int(port_text or 0)
+    is_leader = member.node_id == context.cluster.leader_id
+    return {
+        "ip": host,
+        "port": port,
+        "state": "UP" if context.cluster.is_reachable(member.node_id) else "DOWN",
+        "extendInfo": {
+            "raftPort": str(member.peer_port or port + limits.PEER_PORT_OFFSET),
+            "version": context.version,
+            "nodeId": member.node_id,
+            "part": member.part,
+            "leader": is_leader,
+            "supportGrayModel": False,
+        },
+        "address": member.address,
+        "abilities": {"remoteAbility": {"supportRemoteConnection": True, "grpcReportEnabled": True}},
+        "failAccessCnt": 0,
+        "grpcReportEnabled": True,
+    }
+
+
+def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:
+    context.hub.reply_http(request.connection, request.call, status, pages.JSON, body)

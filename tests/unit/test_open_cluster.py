@@ -1,0 +1,130 @@
+"""A whole cluster in one program: it serves, loses nodes, gets them back, and forgets nothing."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import nacos_core
+
+WITHIN_SECONDS = 20
+
+
+async def content_at(node: nacos_core.Node, data_id: str, wanted: bytes | None) -> None:
+    with trio.fail_after(5):
+        while True:
+            view = node.config.get(data_id)
+            if (view.content if view is not None else None) == wanted:
+                return
+            await trio.sleep(0.01)
+
+
+async def test_what_one_node_takes_all_have() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            for number, node in enumerate(cluster.nodes):
+                await node.config.publish(f"a-{number}", f"of {number}")
+            for node in cluster.nodes:
+                for number in range(3):
+                    await content_at(node, f"a-{number}", f"of {number}".encode())
+            await cluster.nodes[0].config.remove("a-1")
+            for node in cluster.nodes:
+                await content_at(node, "a-1", None)
+
+
+async def test_a_linearizable_read_sees_what_was_acknowledged_elsewhere() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            for turn in range(20):
+                writer, reader = cluster.nodes[turn % 3], cluster.nodes[(turn + 1) % 3]
+                await writer.config.publish("a", str(turn))
+                view = await reader.config.get_linearizable("a")
+                assert view is not None
+                assert view.content == str(turn).encode()
+
+
+async def test_compare_and_set_is_decided_once_for_all_nodes() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            first = await cluster.nodes[0].config.publish("a", "1")
+            won: list[int] = []
+
+            async def set_it(number: int) -> None:
+                try:
+                    await cluster.nodes[number].config.publish("a", f"by {number}", cas_md5=first)
+                except nacos_core.CasMismatch:
+                    return
+                won.append(number)
+
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(set_it, number)
+            assert len(won) == 1
+            for node in cluster.nodes:
+                await content_at(node, "a", f"by {won[0]}".encode())
+
+
+async def test_the_cluster_goes_on_without_its_leader_and_the_leader_comes_back() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.nodes[0].config.publish("before", "1")
+            old = cluster.number_of(await cluster.leader())
+            await cluster.kill(old)
+            await cluster.nodes[0].config.publish("meanwhile", "2")
+            node = await cluster.restart(old)
+            await content_at(node, "before", b"1")
+            await content_at(node, "meanwhile", b"2")
+            await node.config.publish("after", "3")
+            for other in cluster.nodes:
+                await content_at(other, "after", b"3")
+
+
+async def test_a_minority_acknowledges_nothing_and_still_answers_reads() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.nodes[0].config.publish("a", "1")
+            left = cluster.nodes[2]
+            await content_at(left, "a", b"1")
+            await cluster.kill(0)
+            await cluster.kill(1)
+            with pytest.raises((nacos_core.NotReady, nacos_core.OutcomeUnknown)):
+                await left.config.publish("a", "2")
+            with pytest.raises(nacos_core.NotReady):
+                await left.config.get_linearizable("a")
+            await content_at(left, "a", b"1")
+            assert left.is_ready, "readiness never waits for a leader"
+
+
+async def test_all_at_once_and_back() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.nodes[1].config.publish("a", "1")
+            for number in range(3):
+                await cluster.kill(number)
+            for number in range(3):
+                await cluster.start(number)
+            for node in cluster.nodes:
+                await content_at(node, "a", b"1")
+            await cluster.nodes[2].config.publish("a", "2")
+
+
+async def test_listeners_on_a_follower_hear_of_a_change_elsewhere() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            leader = await cluster.leader()
+            follower = next(node for node in cluster.nodes if node is not leader)
+            async with follower.config.listen("a") as states:
+                assert await anext(states) is None
+                await leader.config.publish("a", "1")
+                state = await anext(states)
+                assert state is not None
+                assert state.content == b"1"
+
+
+async def test_persistent_instances_are_everywhere() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.nodes[1].naming.register("orders", "10.0.0.1", 80, ephemeral=False)
+            with trio.fail_after(5):
+                while any(len(node.naming.list("orders").hosts) != 1 for node in cluster.nodes):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
