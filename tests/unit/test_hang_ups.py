@@ -96,3 +96,15 @@ async def test_a_write_is_answered_to_who_has_said_the_end() -> None:
         assert answers.count(b"HTTP/1.1 200") == 2, answers
         assert answers.endswith(b"\r\n\r\n1")
         await let_go(node)
+
+
+async def test_what_was_sent_behind_a_write_is_read_though_the_system_says_nothing_more() -> None:
+    async with connected() as (node, _):
+        assert node.http_port is not None
+        for _ in range(50):
+            async with await trio.open_tcp_stream("127.0.0.1", node.http_port) as stream:
+                await stream.send_all(PUBLISH)
+                await stream.send_all(GET)
+                await stream.send_eof()
+                answers = b"".join([part async for part in stream])
+            assert answers.count(b"HTTP/1.1 200") == 2, answers

@@ -467,16 +467,13 @@ impl Reactor {
         events::to_list(py, events)
     }
 
-    fn flush(&self, py: Python<'_>, now_ms: u64) {
+    fn flush(&self, py: Python<'_>, now_ms: u64) -> PyResult<()> {
         let hub = self.hub.get();
-        py.detach(|| {
+        let flushed = py.detach(|| {
             let mut hub = hub.lock();
-            let mut reactor = self.lock();
-            reactor.flush(&mut hub, now_ms);
-            if reactor.has_unfinished() {
-                self.more.store(true, std::sync::atomic::Ordering::Relaxed);
-            }
+            self.lock().flush(&mut hub, now_ms)
         });
+        flushed.map_err(|error| errors::io(&error))
     }
 
     #[getter]

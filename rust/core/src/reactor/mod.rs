@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::limits;
@@ -22,6 +22,8 @@ use socket::{Read, Socket};
 
 /// Tokens from here on are listeners, below it the keys of sockets.
 const LISTENER_TOKENS: usize = 1 << 40;
+/// The reactor's own word to itself that a turn is due.
+const WAKER_TOKEN: usize = LISTENER_TOKENS - 1;
 const EVENTS_PER_POLL: usize = 256;
 const ACCEPTS_PER_TURN: usize = 64;
 /// After so many sockets were read, what they are answered is written. Each write may wake a peer, which is dear if it
@@ -37,6 +39,7 @@ const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConten
 #[derive(Debug)]
 pub struct Reactor {
     poll: Poll,
+    waker: Waker,
     events: Events,
     listeners: Vec<Listener>,
     sockets: Slab<Socket>,
@@ -59,8 +62,11 @@ struct Listener {
 
 impl Reactor {
     pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Token(WAKER_TOKEN))?;
         Ok(Self {
-            poll: Poll::new()?,
+            poll,
+            waker,
             events: Events::with_capacity(EVENTS_PER_POLL),
             listeners: Vec::new(),
             sockets: Slab::new(),
@@ -97,7 +103,7 @@ impl Reactor {
                     self.read(hub, id, now_ms);
                 }
             }
-            self.flush(hub, now_ms);
+            self.write_dirty(hub, now_ms);
             let left = polled == EVENTS_PER_POLL || !self.unfinished.is_empty();
             if polled == 0 && !left {
                 return Ok(false);
@@ -136,7 +142,7 @@ impl Reactor {
                 self.read(hub, id, now_ms);
                 reads += 1;
                 if reads % READS_PER_FLUSH == 0 {
-                    self.flush(hub, now_ms);
+                    self.write_dirty(hub, now_ms);
                 }
             }
         }
@@ -268,16 +274,17 @@ impl Reactor {
         }
     }
 
-    /// Writes what replies and pushes have queued since the last turn, and closes what is to be closed.
-    pub fn flush(&mut self, hub: &mut Hub, now_ms: u64) {
+    /// Writes what replies and pushes have queued since the last turn, and closes what is to be closed. If a connection
+    /// can go on with what it has sent meanwhile, the descriptor becomes readable: the system will not say so again.
+    pub fn flush(&mut self, hub: &mut Hub, now_ms: u64) -> io::Result<()> {
+        self.write_dirty(hub, now_ms);
+        if self.unfinished.is_empty() { Ok(()) } else { self.waker.wake() }
+    }
+
+    fn write_dirty(&mut self, hub: &mut Hub, now_ms: u64) {
         for id in hub.take_dirty_reactor() {
             self.write(hub, id, now_ms);
         }
-    }
-
-    /// Work was left: turn again without waiting.
-    pub fn has_unfinished(&self) -> bool {
-        !self.unfinished.is_empty()
     }
 
     fn remove(&mut self, hub: &mut Hub, id: ConnectionId, now_ms: u64) {
