@@ -38,7 +38,10 @@ class Following:
             return
         _check_configurations(message.entries)
         prev_log_index, prev_log_term = message.prev_log_index, message.prev_log_term
-        answer = server.log.try_append_packed(prev_log_index, prev_log_term, message.entries)
+        if message.entries:
+            answer = server.log.try_append_packed(prev_log_index, prev_log_term, message.entries)
+        else:  # the leader only asks whether the logs agree there
+            answer = server.log.try_append(prev_log_index, prev_log_term, ())
         if not isinstance(answer, Appended):
             server.send(
                 leader_id,
