@@ -80,6 +80,7 @@ class Leading:
         if response.is_success:
             if progress.matched(response.last_log_index, now):
                 self._advance_commit_index(now)
+                self._tell_commit_index(sender_id, progress)
                 self._look_after(sender_id, progress, now)
         elif self._is_news(progress, response):
             progress.probe(self._next_index_after(response))
@@ -126,6 +127,7 @@ class Leading:
         message = AppendEntries(server.current_term, next_index - 1, prev_log_term, last_index, commit_index, entries)
         server.send(node_id, message)
         progress.sent(last_index, now)
+        progress.told_commit_index = min(commit_index, last_index)
 
     def _refuse_beyond_log(self, sender_id: str, index: int) -> None:
         last_index = self._server.log.last_index
@@ -143,11 +145,15 @@ class Leading:
             return
         server.commit(matched)
         for node_id, progress in self.progress.items():
-            # Whoever waits for the entry at a follower should not have to wait for the next heartbeat too.
-            if progress.next_index > server.log.last_index and progress.match_index > before:
-                server.send(node_id, self._heartbeat(progress, 0))
+            self._tell_commit_index(node_id, progress)
         self.reads.committed()
         self._after_configuration_committed(before, now)
+
+    def _tell_commit_index(self, node_id: str, progress: Progress) -> None:
+        # Whoever waits for an entry at a follower should not have to wait for the next heartbeat too.
+        is_idle = progress.next_index > self._server.log.last_index
+        if is_idle and self._known_commit_index(progress) > progress.told_commit_index:
+            self._server.send(node_id, self._heartbeat(progress, 0))
 
     def _is_of_own_term(self, index: int) -> bool:
         return index >= self.term_start_index
@@ -204,7 +210,8 @@ class Leading:
         return server.is_majority(answered | {server.state.node_id})
 
     def _heartbeat(self, progress: Progress, round_number: int) -> Heartbeat:
-        return Heartbeat(self._server.current_term, self._known_commit_index(progress), round_number)
+        progress.told_commit_index = self._known_commit_index(progress)
+        return Heartbeat(self._server.current_term, progress.told_commit_index, round_number)
 
     def _known_commit_index(self, progress: Progress) -> int:
         # A follower must not take more for committed than is known to match: beyond that its entries may differ.

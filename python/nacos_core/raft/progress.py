@@ -33,6 +33,8 @@ class Progress:
     """The last index of each message that was not answered yet."""
     heard_at: float = float("-inf")
     """When anything came from it; seconds."""
+    told_commit_index: int = 0
+    """What is committed, as the last message said it; that one may be lost."""
     acknowledged_round: int = 0
     """The newest round of heartbeats that it has answered."""
     snapshot_offset: int = 0
