@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.cluster_process import ClusterProcess, is_running
 from support.node_process import NodeProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.node_process import StartNode
@@ -30,4 +32,25 @@ def start_node(tmp_path: Path) -> Iterator[StartNode]:
     for node in started:
         node.stop()
     for node in started:
+        assert "Traceback" not in node.errors
+
+
+@pytest.fixture
+def cluster_of(tmp_path: Path) -> Iterator[Callable[..., ClusterProcess]]:
+    """Makes clusters, not started, whose nodes end with the test."""
+    made: list[ClusterProcess] = []
+
+    def make(*arguments: str, **options: object) -> ClusterProcess:
+        cluster = ClusterProcess(tmp_path / f"cluster-{len(made)}", *arguments, **options)  # type: ignore[arg-type]
+        made.append(cluster)
+        return cluster
+
+    yield make
+    nodes = [node for cluster in made for node in cluster.nodes]
+    for node in nodes:
+        if is_running(node):
+            node.process.send_signal(signal.SIGTERM)
+    for node in nodes:
+        node.stop()
+    for node in nodes:
         assert "Traceback" not in node.errors

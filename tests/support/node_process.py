@@ -62,8 +62,15 @@ class NodeProcess:
         return self._process
 
     @property
+    def has_process(self) -> bool:
+        """It was started at least once."""
+        return self._process is not None
+
+    @property
     def errors(self) -> str:
         """What it has written to standard error, over all its lives."""
+        if not self.has_process:
+            return ""
         return (self.folder / "stderr").read_text(errors="replace")
 
     def __enter__(self) -> Self:
