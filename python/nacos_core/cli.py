@@ -96,10 +96,15 @@ async def _serve(chosen: settings.Settings) -> None:
 
     from nacos_core.node import run_node
 
+    serving: trio.CancelScope | None = None
+
     async def stop_at_a_signal() -> None:
         async for number in signals:
             logging.getLogger("nacos_core").debug("%s: stopping", signal.Signals(number).name)
-            nursery.cancel_scope.cancel()
+            if serving is None or serving.cancel_called:
+                nursery.cancel_scope.cancel()
+            else:
+                serving.cancel()  # the node goes on until its block has ended: a leader hands over first
 
     failure: Exception | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -111,7 +116,8 @@ async def _serve(chosen: settings.Settings) -> None:
                     if node.generated_password is not None:
                         _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
                     _say(f"ready in {clock.process_age_ms()} ms")
-                    await trio.sleep_forever()
+                    with trio.CancelScope() as serving:
+                        await trio.sleep_forever()
             except Exception as error:
                 failure = error  # raised below as it is, not within the group of the nursery
             nursery.cancel_scope.cancel()

@@ -276,7 +276,7 @@ class Node:
         if replica.is_leader and not replica.machine.is_alone:
             self._raft.transfer("")
             with trio.move_on_after(limits.HAND_OVER_SECONDS):
-                while replica.is_leader:  # noqa: ASYNC110 - whoever leads next says so by a message
+                while replica.is_leader or not replica.leader_id:  # noqa: ASYNC110 - a message says who leads next
                     await trio.sleep(0.005)
 
     async def _stop(self) -> None:

@@ -330,7 +330,7 @@ class Leading:
         self._removed = ()
         if server.state.node_id not in server.voters:
             # A leader that was removed leads until that is committed (the thesis, section 4.2.2).
-            successor_id = self._best_voter()
+            successor_id = self._best_voter(now)
             if successor_id:
                 server.send(successor_id, TimeoutNow(server.current_term))
             server.become_follower(server.current_term, "", now)
@@ -357,13 +357,20 @@ class Leading:
     def transfer(self, target_id: str, now: float) -> None:
         """Hands over to that voter, or to the one that has most (the thesis, section 3.10)."""
         server = self._server
-        target_id = target_id or self._best_voter()
+        target_id = target_id or self._best_voter(now)
         if target_id not in self.progress or target_id not in server.voters or self._transfer_to:
             return
         self._transfer_to = target_id
         self._transfer_ends_at = now + server.timing.election_timeout_max_seconds
         self._look_after(target_id, self.progress[target_id], now)
 
-    def _best_voter(self) -> str:
+    def _best_voter(self, now: float) -> str:
+        """The one that has most of those that were heard lately: one that is down would never take over."""
+        patience_seconds = self._server.timing.election_timeout_max_seconds
+
+        def worth(voter: str) -> tuple[bool, int]:
+            progress = self.progress[voter]
+            return now - progress.heard_at < patience_seconds, progress.match_index
+
         voters = [voter for voter in self._server.voters if voter in self.progress]
-        return max(voters, key=lambda voter: self.progress[voter].match_index, default="")
+        return max(voters, key=worth, default="")
