@@ -61,10 +61,14 @@ class DeregisterPersistent(_Command, frozen=True, tag="instance.deregister"):
 
 
 class SetAdministrator(_Command, frozen=True, tag="administrator.set"):
-    """Set the one administrator; ``password_hash`` as ``auth.passwords`` makes it."""
+    """Set the one administrator; ``password_hash`` as ``auth.passwords`` makes it.
+
+    ``token_key`` signs tokens: every node of a cluster takes those of the others, and a new password ends all of them.
+    """
 
     user: str
     password_hash: str
+    token_key: bytes
 
 
 Command: TypeAlias = PublishConfig | RemoveConfig | RegisterPersistent | DeregisterPersistent | SetAdministrator

@@ -4,14 +4,14 @@ import random
 import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
 
 from nacos_core import limits
 from nacos_core.errors import StartError
-from nacos_core.node import Node, run_node
+from nacos_core.node import Node, only_error, run_node
 from nacos_core.settings import Settings
 
 _PORTS = (20_000, 60_000)
@@ -73,6 +73,19 @@ class EmbeddedCluster:
             await self.kill(number)
         return await self.start(number)
 
+    async def start_all(self) -> None:
+        """Returns once a leader is elected and every node answers clients.
+
+        Raises:
+            trio.TooSlowError: that did not come about.
+        """
+        for number in range(len(self._settings)):
+            await self.start(number)
+        await self.leader()
+        with trio.fail_after(10):
+            while not all(node.is_ready for node in self.nodes):  # noqa: ASYNC110 - each node says so for itself
+                await trio.sleep(0.01)
+
     async def start(self, number: int) -> Node:
         """Starts a node; returns once its ports are bound."""
         started: list[Node] = []
@@ -100,7 +113,12 @@ class EmbeddedCluster:
 
 @asynccontextmanager
 async def open_cluster(
-    count: int = 3, *, election_timeout_ms: int = 150, heartbeat_ms: int = 50
+    count: int = 3,
+    *,
+    election_timeout_ms: int = 150,
+    heartbeat_ms: int = 50,
+    auth: bool = False,
+    admin_password: str | None = None,
 ) -> AsyncIterator[EmbeddedCluster]:
     """Runs a cluster as long as the block lasts; at its end everything is gone.
 
@@ -110,30 +128,35 @@ async def open_cluster(
         StartError: a node cannot start.
         trio.TooSlowError: no leader came about.
     """
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nacos-core-cluster-")))
+    failure: Exception | None = None
+    with tempfile.TemporaryDirectory(prefix="nacos-core-cluster-") as folder:
         ports = _free_ports(count)
         listed = ",".join(f"127.0.0.1:{port}" for port in ports)
         settings = [
             Settings(
                 port=port,
-                data=folder / str(number),
+                data=Path(folder) / str(number),
                 cluster=listed,
                 election_timeout_ms=election_timeout_ms,
                 heartbeat_ms=heartbeat_ms,
+                auth=auth,
+                admin_password=admin_password,
             )
             for number, port in enumerate(ports)
         ]
-        nursery = await stack.enter_async_context(trio.open_nursery())
-        cluster = EmbeddedCluster(settings, nursery)
-        for number in range(count):
-            await cluster.start(number)
-        await cluster.leader()
-        with trio.fail_after(10):
-            while not all(node.is_ready for node in cluster.nodes):  # noqa: ASYNC110 - each node says so for itself
-                await trio.sleep(0.01)
-        yield cluster
-        nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                cluster = EmbeddedCluster(settings, nursery)
+                try:
+                    await cluster.start_all()
+                    yield cluster
+                except Exception as error:
+                    failure = error  # raised below as it is, not within the group of the nursery
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise only_error(group) from None
+        if failure is not None:
+            raise failure
 
 
 def _free_ports(count: int) -> list[int]:

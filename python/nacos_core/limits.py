@@ -134,3 +134,5 @@ ADDRESS_INTERVAL_SECONDS: Final = 0.5
 """How often a node looks whether the cluster knows its address."""
 HAND_OVER_SECONDS: Final = 0.5
 """How long a leader that stops waits for another to lead."""
+ADMINISTRATOR_INTERVAL_SECONDS: Final = 0.2
+"""How often a node of a cluster looks whether it leads and has a password to set."""

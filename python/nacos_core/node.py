@@ -5,7 +5,7 @@ import logging
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import DescriptorSync, RaftDriver
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
-from nacos_core.errors import StartError
+from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
 from nacos_core.identity import check_log_is_there, load_identity, new_identity, remember_cluster
 from nacos_core.in_process import Configuration, Naming, Writes
 from nacos_core.raft.configuration import Configuration as Members
@@ -49,7 +49,6 @@ ABILITIES = {"supportPersistentInstanceByGrpc": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
 DIGEST_KEY_FILE = "digest.key"
 DIGEST_KEY_BYTES = 16
-TOKEN_KEY_FILE = "token.key"
 
 Entropy = Callable[[int], bytes]
 
@@ -111,7 +110,7 @@ async def run_node(
                     failure = error  # raised below as it is, not within the group of the nursery
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _only(group) from None
+            raise only_error(group) from None
         finally:
             if node is not None:
                 with trio.CancelScope(shield=True):
@@ -265,8 +264,10 @@ class Node:
         await self._raft.wait_applied(self._raft.replica.is_caught_up)
         start(self._heartbeats)
         start(self._detection)
-        if self.settings.auth:
+        if self.settings.auth and self.raft.machine.is_alone:
             await self._ensure_administrator()
+        elif self.settings.auth:
+            start(self._keep_administrator)
         self._is_ready = True
         self._hub.set_ready(True)
 
@@ -325,6 +326,8 @@ class Node:
         is_empty = self._log.last_index == 0 and self._log.term == 0
         check_log_is_there(self.data, self.identity, is_log_empty=is_empty)
         settings = self._cluster_settings
+        if is_empty and settings is not None and settings.listed and self.settings.auth:
+            self._require_password()
         if not is_empty or (settings is not None and (settings.listed or settings.join)):
             return
         if settings is not None:
@@ -334,6 +337,13 @@ class Node:
         configuration = Members.make(self._new_cluster_id(), [member])
         bootstrap(self._log, configuration)
         self._remember_cluster(configuration.cluster_id)
+
+    def _require_password(self) -> None:
+        if self.settings.admin_password is None:
+            raise SettingsError(
+                "a new cluster with authentication needs the password of nacos: give every member the same "
+                "NACOS_CORE_ADMIN_PASSWORD"
+            )
 
     def _new_cluster_id(self) -> str:
         return self._entropy(8).hex()
@@ -399,18 +409,13 @@ class Node:
 
     def _make_gate(self) -> "Gate":
         from nacos_core.auth.attempts import RightPasswords
-        from nacos_core.auth.tokens import Tokens
         from nacos_core.drivers.logins import Logins
         from nacos_core.server.gate import Gate
 
-        try:
-            tokens = Tokens(self._key(TOKEN_KEY_FILE, limits.KEY_BYTES_MIN))
-        except ValueError as error:
-            raise StartError(f"{self.data / TOKEN_KEY_FILE}: {error}") from None
         logins = Logins(nursery=self._nursery, state_machine=self._state_machine, settle=self._settle)
         return Gate(
             hub=self._hub,
-            tokens=tokens,
+            tokens=logins.tokens,
             right_passwords=RightPasswords(self._entropy(limits.KEY_BYTES_MIN)),
             check_password=logins.check,
             is_user=logins.is_user,
@@ -432,7 +437,19 @@ class Node:
         if given is None:
             given = self.generated_password = base64.urlsafe_b64encode(self._entropy(18)).decode()
         password_hash = await trio.to_thread.run_sync(hash_password, given, self._entropy(SALT_BYTES))
-        await self._writes.apply(SetAdministrator(ADMINISTRATOR, password_hash))
+        token_key = self._entropy(limits.KEY_BYTES_MIN)
+        await self._writes.apply(SetAdministrator(ADMINISTRATOR, password_hash, token_key))
+
+    async def _keep_administrator(self) -> None:
+        """In a cluster the leader sets the password that the environment gives; no node waits for that."""
+        done_in_term = 0
+        while self.settings.admin_password is not None:
+            term = self.raft.machine.current_term
+            if self.raft.is_leader and term != done_in_term:
+                with suppress(NotReady, OutcomeUnknown):
+                    await self._ensure_administrator()
+                    done_in_term = term
+            await trio.sleep(limits.ADMINISTRATOR_INTERVAL_SECONDS)
 
 
 def _make_reactor(hub: _core.Hub, listeners: Listeners) -> _core.Reactor:
@@ -456,9 +473,9 @@ def _open_folder(folder: Path | None, resources: ExitStack) -> Path:
     return folder
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def only_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error itself if it is the only one: whoever opens a node need not know that it has tasks."""
     if len(group.exceptions) != 1:
         return group
     error = group.exceptions[0]
-    return _only(error) if isinstance(error, BaseExceptionGroup) else error
+    return only_error(error) if isinstance(error, BaseExceptionGroup) else error

@@ -43,6 +43,7 @@ class Administrator(msgspec.Struct, frozen=True):
 
     user: str
     password_hash: str
+    token_key: bytes
 
 
 class _Snapshot(msgspec.Struct, array_like=True):
@@ -138,8 +139,8 @@ class StateMachine:
             case DeregisterPersistent(namespace, group, service, instance):
                 self._hub.apply_persistent(False, namespace, group, service, instance, stamped_ms)
                 return None
-            case SetAdministrator(user, password_hash):
-                self.administrator = Administrator(user, password_hash)
+            case SetAdministrator(user, password_hash, token_key):
+                self.administrator = Administrator(user, password_hash, token_key)
                 return None
 
     def _publish(self, stamped_ms: int, command: PublishConfig) -> RawOutcome:

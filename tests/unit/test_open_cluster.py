@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 
 import nacos_core
+from wire.client import HttpAnswer, call_http
 
 WITHIN_SECONDS = 20
 
@@ -128,3 +131,33 @@ async def test_persistent_instances_are_everywhere() -> None:
             with trio.fail_after(5):
                 while any(len(node.naming.list("orders").hosts) != 1 for node in cluster.nodes):  # noqa: ASYNC110
                     await trio.sleep(0.01)
+
+
+async def call(node: nacos_core.Node, method: str, path: str, form: dict[str, str]) -> HttpAnswer:
+    assert node.http_port is not None
+    return await trio.to_thread.run_sync(partial(call_http, node.http_port, method, path, form=form))
+
+
+async def test_a_token_of_one_node_is_good_at_all() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3, auth=True, admin_password="over-there") as cluster:
+            await cluster.leader()
+            login = {"username": "nacos", "password": "over-there"}
+            token = ""
+            while not token:
+                answer = await call(cluster[0], "POST", "/nacos/v1/auth/login", form=login)
+                assert answer.status in (200, 429), "429 until the leader has set the password"
+                token = answer.json.get("accessToken", "")
+                await trio.sleep(0.05)
+            for node in cluster.nodes:
+                config = {"dataId": "a", "group": "G", "content": "1"}
+                assert (await call(node, "POST", "/nacos/v1/cs/configs", form=config)).status == 403
+                config["accessToken"] = token
+                while (await call(node, "POST", "/nacos/v1/cs/configs", form=config)).status != 200:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+
+
+async def test_a_new_cluster_with_authentication_wants_a_password() -> None:
+    with pytest.raises(nacos_core.SettingsError, match="NACOS_CORE_ADMIN_PASSWORD"):
+        async with nacos_core.open_cluster(3, auth=True):
+            pass

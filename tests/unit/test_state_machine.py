@@ -127,7 +127,7 @@ def test_commands_read_back_as_they_were_written() -> None:
         RemoveConfig(*KEY),
         RegisterPersistent("n", "g", "s", instance()),
         DeregisterPersistent("n", "g", "s", instance()),
-        SetAdministrator("nacos", "hash"),
+        SetAdministrator("nacos", "hash", b"key"),
     ):
         assert commands.decode(commands.encode(command)) == command
 
@@ -140,11 +140,11 @@ def test_a_command_without_the_fields_that_came_later_is_read() -> None:
 def test_a_snapshot_holds_everything(machine: StateMachine) -> None:
     apply(machine, publication(description="d"))
     apply(machine, RegisterPersistent("public", "DEFAULT_GROUP", "orders", instance()))
-    apply(machine, SetAdministrator("nacos", "hash"))
+    apply(machine, SetAdministrator("nacos", "hash", b"key"))
     hub = a_hub()
     restored = StateMachine(hub, lambda: 2000)
     restored.restore(machine.freeze().encode())
-    assert restored.administrator == Administrator("nacos", "hash")
+    assert restored.administrator == Administrator("nacos", "hash", b"key")
     view = hub.get_config(*KEY)
     assert view is not None
     assert (view.content, view.md5, view.description) == (b"a: 1", MD5_OF_A1, "d")

@@ -1,4 +1,4 @@
-"""Tokens: JWT (RFC 7519) signed with HMAC-SHA256 by a key of the node's own.
+"""Tokens: JWT (RFC 7519) signed with HMAC-SHA256 by a key of the cluster's own.
 
 Written out by hand because that is less than using a library safely: only tokens made here are accepted, so the first
 part must equal ours byte for byte, which leaves no algorithm to choose and no header to interpret.

@@ -8,6 +8,7 @@ import trio
 
 from nacos_core import limits
 from nacos_core.auth.passwords import verify_password
+from nacos_core.auth.tokens import Tokens
 
 if TYPE_CHECKING:
     from nacos_core.auth.identity import Password
@@ -23,6 +24,7 @@ class Logins:
         self._settle = settle
         self._limiter = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
         self._waiting = 0
+        self._tokens: tuple[bytes, Tokens] | None = None
 
     def check(self, login: "Password", complete: Callable[[bool], None]) -> bool:
         """Checks in the background and calls ``complete``; False, and no call, if too many wait already."""
@@ -36,6 +38,13 @@ class Logins:
         """Whether there is a user of this name now; a token may outlive its user."""
         administrator = self._state_machine.administrator
         return administrator is not None and administrator.user == user
+
+    def tokens(self) -> Tokens | None:
+        """Those of the administrator as it is now; None: not known yet."""
+        administrator = self._state_machine.administrator
+        if administrator is not None and (self._tokens is None or administrator.token_key != self._tokens[0]):
+            self._tokens = (administrator.token_key, Tokens(administrator.token_key))
+        return None if administrator is None or self._tokens is None else self._tokens[1]
 
     async def _check(self, login: "Password", complete: Callable[[bool], None]) -> None:
         try:

@@ -25,13 +25,17 @@ UNKNOWN_SENDER = "user not found!"
 
 
 class Gate:
-    """The decision about every request that the core does not let pass by itself."""
+    """The decision about every request that the core does not let pass by itself.
+
+    Args:
+        tokens: as they are signed now; None until this node knows the administrator.
+    """
 
     def __init__(
         self,
         *,
         hub: "Hub",
-        tokens: Tokens,
+        tokens: Callable[[], Tokens | None],
         right_passwords: RightPasswords,
         check_password: "CheckPassword",
         is_user: Callable[[str], bool],
@@ -60,8 +64,12 @@ class Gate:
         identity: Identity = identity_of(headers, parameters)
         match identity:
             case Token(text):
+                tokens = self._tokens()
+                if tokens is None:
+                    busy(LOGIN_RETRY_SECONDS)
+                    return
                 try:
-                    claims = self._tokens.check(text, self._wall_clock())
+                    claims = tokens.check(text, self._wall_clock())
                 except TokenRefused as refusal:
                     refuse(str(refusal))
                     return
@@ -93,7 +101,9 @@ class Gate:
         """Gives a token for a right password."""
 
         def issue() -> None:
-            welcome(self._tokens.issue(login.user, self._wall_clock()))
+            tokens = self._tokens()
+            assert tokens is not None, "whoever has a right password is known"
+            welcome(tokens.issue(login.user, self._wall_clock()))
 
         self._check(login, address, right=issue, wrong=refuse, busy=busy)
 
