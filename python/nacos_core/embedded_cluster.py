@@ -2,7 +2,6 @@
 
 import random
 import socket
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -128,6 +127,8 @@ async def open_cluster(
         StartError: a node cannot start.
         trio.TooSlowError: no leader came about.
     """
+    import tempfile
+
     failure: Exception | None = None
     with tempfile.TemporaryDirectory(prefix="nacos-core-cluster-") as folder:
         ports = _free_ports(count)
