@@ -18,7 +18,7 @@ from nacos_core.cluster.questions import (
     Join,
     Members,
 )
-from nacos_core.errors import MembershipRefused, NacosCoreError, NotReady
+from nacos_core.errors import HandshakeRefused, MembershipRefused, NacosCoreError, NotReady
 from nacos_core.peers.addresses import Member as ListedMember
 from nacos_core.peers.addresses import PeerAddress, parse_member
 from nacos_core.raft.configuration import AddMember, Change, Configuration, Member, MoveMember, Part
@@ -74,6 +74,7 @@ class ClusterDriver(Listener):
         self._raft: RaftDriver | None = None
         self._cluster_id = ""
         self._said = ""
+        self._refused: dict[str, str] = {}
         self.is_removed = False
         callbacks = peers.callbacks
         callbacks.on_message = self._received
@@ -173,7 +174,9 @@ class ClusterDriver(Listener):
                 return await self.change_members(EnrolMember(member.node_id))
         found: Introduction = await self._peers.call(listed.peer_address, Introduce())
         if found.configuration is not None:
-            raise MembershipRefused(f"{address} belongs to cluster {found.configuration.cluster_id} already")
+            raise MembershipRefused(
+                f"{address} belongs to cluster {found.configuration.cluster_id} already, and this is {self._cluster_id}"
+            )
         member = Member(found.node_id, found.address, found.peer_port, "joining")
         return await self.change_members(AddMember(member))
 
@@ -243,8 +246,10 @@ class ClusterDriver(Listener):
     # --- becoming a member -----------------------------------------------------------------------------------------
 
     async def _form(self) -> None:
-        """Until this node has a configuration."""
+        """Until this node has a configuration. One that has some asks once, to hear if others do not belong to it."""
         state = self.raft.replica.machine.state
+        if state.configuration is not None:
+            await self._ask_contacts()
         while state.configuration is None and self._contacts:
             names = tuple(member.name for member in self._contacts)
             decision = decide(self.introduce(), names, await self._ask_contacts(), self._new_cluster_id)
@@ -280,6 +285,8 @@ class ClusterDriver(Listener):
         async def ask(contact: ListedMember) -> None:
             try:
                 answer = await self._peers.call(contact.peer_address, Introduce(), seconds=limits.PEER_DIAL_SECONDS)
+            except HandshakeRefused as error:
+                self._complain(contact.name, str(error))
             except NacosCoreError as error:
                 _logger.debug("%s: %s", contact.name, error)
             else:
@@ -309,6 +316,12 @@ class ClusterDriver(Listener):
         if text != self._said:
             self._said = text
             _logger.info(text)
+
+    def _complain(self, name: str, text: str) -> None:
+        """Once of each, as long as it stays the same."""
+        if self._refused.get(name) != text:
+            self._refused[name] = text
+            _logger.warning("%s is listed, and is no member with this node: %s", name, text)
 
 
 def _names(configuration: Configuration) -> str:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nacos_core import limits
-from nacos_core.errors import CallRefused, MembershipRefused, NacosCoreError, WrongAddress
+from nacos_core.errors import CallRefused, HandshakeRefused, MembershipRefused, NacosCoreError, WrongAddress
 from nacos_core.peers.addresses import parse_member
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
@@ -59,7 +59,7 @@ def _finish(context: Context, request: "HttpRequest", error: NacosCoreError | No
     match error:
         case None:
             _reply(context, request, 200, pages.success("ok"))
-        case MembershipRefused() | CallRefused():
+        case MembershipRefused() | CallRefused() | HandshakeRefused():
             _reply(context, request, 400, pages.failure(pages.VALIDATION, str(error)))
         case _:
             _reply(context, request, status_of(error), pages.failure(pages.SERVER_ERROR, str(error)))
