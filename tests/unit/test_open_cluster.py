@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 import nacos_core
+from nacos_core.embedded_cluster import EmbeddedCluster, _free_ports
+from nacos_core.settings import Settings
 from wire.client import HttpAnswer, call_http
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WITHIN_SECONDS = 20
 
@@ -161,3 +167,21 @@ async def test_a_new_cluster_with_authentication_wants_a_password() -> None:
     with pytest.raises(nacos_core.SettingsError, match="NACOS_CORE_ADMIN_PASSWORD"):
         async with nacos_core.open_cluster(3, auth=True):
             pass
+
+
+async def test_a_cluster_that_begins_is_ready_before_anybody_leads(tmp_path: Path) -> None:
+    ports = _free_ports(3)
+    listed = ",".join(f"127.0.0.1:{port}" for port in ports)
+    settings = [
+        Settings(port=port, data=tmp_path / str(port), cluster=listed, election_timeout_ms=60_000) for port in ports
+    ]
+    with trio.fail_after(WITHIN_SECONDS):
+        async with trio.open_nursery() as nursery:
+            cluster = EmbeddedCluster(settings, nursery)
+            for number in range(3):
+                await cluster.start(number)
+            with trio.fail_after(5):
+                while not all(node.is_ready for node in cluster.nodes):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            assert not any(node.raft.leader_id for node in cluster.nodes)
+            nursery.cancel_scope.cancel()

@@ -132,6 +132,7 @@ class RaftDriver:
     def bootstrap(self, configuration: "Configuration") -> None:
         """The first configuration of the cluster."""
         self.replica.bootstrap(configuration, trio.current_time())
+        self._wake_waiters()
         self._after_step()
 
     def transfer(self, target_id: str) -> None:
@@ -153,7 +154,7 @@ class RaftDriver:
             nursery.start_soon(self._apply_and_work, nursery)
 
     async def wait_applied(self, is_enough: Callable[[], bool]) -> None:
-        """Waits until entries were applied so that ``is_enough`` says so."""
+        """Waits until ``is_enough`` says so, which it is asked whenever entries were applied or a cluster has begun."""
         while not is_enough():
             await self._applied.wait()
 
@@ -193,12 +194,15 @@ class RaftDriver:
                 for job in replica.take_jobs():
                     nursery.start_soon(self._carry_out, job)
                 if replica.last_applied != before:
-                    self._applied.set()
-                    self._applied = trio.Event()
+                    self._wake_waiters()
                 self._settle()
                 if not replica.has_to_apply:
                     break
                 await trio.lowlevel.checkpoint()
+
+    def _wake_waiters(self) -> None:
+        self._applied.set()
+        self._applied = trio.Event()
 
     async def _carry_out(self, job: Job) -> None:
         replica, log = self.replica, self._log
