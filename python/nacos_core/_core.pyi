@@ -41,7 +41,7 @@ class InvalidInstance(ValueError):
     """An instance or the name of a service is wrong; the message says what."""
 
 class KindConflict(ValueError):
-    """The service is persistent and the instance ephemeral, or the other way round."""
+    """The service holds persistent instances, and the instance is ephemeral."""
 
 # --- events ------------------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Hub:
     def apply_persistent(
         self, register: bool, namespace: str, group: str, service: str, instance: bytes, now_ms: int
     ) -> None:
-        """Applies a command of the log. KindConflict."""
+        """Applies a command of the log. It depends on the log alone, so it is taken beside ephemeral instances, too."""
 
     def service_info(
         self,

@@ -1,10 +1,11 @@
-"""A persistent instance that an ephemeral one forestalls: refused now, and still refused when the log is read again."""
+"""A persistent instance is what the log says, whatever ephemeral instances a node has of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
 from nacos_core import _core, commands
 from nacos_core.config.service import ConfigService
@@ -82,14 +83,49 @@ class World:
         return hosts(hub)
 
 
-def test_what_was_refused_is_not_there_after_a_restart() -> None:
+EPHEMERAL = b'[{"ip":"10.0.0.2","port":80}]'
+
+
+def test_what_is_in_the_log_is_applied_beside_an_ephemeral_instance_that_came_first() -> None:
+    """Nodes have different ephemeral instances; what they hold of the log must not differ."""
     world = World()
-    world.hub.register(world.hub.open_local(), *SERVICE, b'[{"ip":"10.0.0.2","port":80}]', 1)
-    answer = world.answer()
+    world.hub.register(world.hub.open_local(), *SERVICE, EPHEMERAL, 1)
+    assert world.answer().endswith(b"\r\n\r\nok")
+    assert [(host["ip"], host["ephemeral"]) for host in hosts(world.hub)] == [("10.0.0.1", False), ("10.0.0.2", True)]
+    assert [host["ip"] for host in world.after_a_restart()] == ["10.0.0.1"]
+    assert world.hub.take_changed_services() == [SERVICE]
+
+
+def test_a_service_that_is_ephemeral_here_is_refused_before_anything_is_proposed() -> None:
+    hub = a_hub()
+    hub.register(hub.open_local(), *SERVICE, EPHEMERAL, 1)
+    connection = hub.open("127.0.0.1", 1, grpc=False, now_ms=1)
+    assert hub.feed(connection, REGISTER, 1) == []
+    answer = hub.take_output(connection)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"is ephemeral service, can't register persistent instance." in answer
+
+
+def test_a_service_with_persistent_instances_takes_no_more_ephemeral_ones() -> None:
+    world = World()
+    publisher = world.hub.open_local()
+    world.hub.register(publisher, *SERVICE, EPHEMERAL, 1)
+    world.answer()
+    with pytest.raises(_core.KindConflict, match="is persistent service, can't register ephemeral instance"):
+        world.hub.register(world.hub.open_local(), *SERVICE, EPHEMERAL, 1)
+    world.log.propose(commands.DeregisterPersistent(*SERVICE, world.event.instance), lambda result: None)
+    world.hub.register(publisher, *SERVICE, EPHEMERAL, 1)
     assert [host["ip"] for host in hosts(world.hub)] == ["10.0.0.2"]
-    assert world.after_a_restart() == []
+
+
+def test_a_snapshot_is_restored_beside_ephemeral_instances() -> None:
+    world, other = World(), a_hub()
+    world.answer()
+    other.register(other.open_local(), *SERVICE, EPHEMERAL, 1)
+    data = world.hub.encode_snapshot()
+    other.restore_snapshot(data, 1)
+    assert [host["ip"] for host in hosts(other)] == ["10.0.0.1", "10.0.0.2"]
+    assert other.encode_snapshot() == data
 
 
 def test_what_was_taken_is_there_after_a_restart() -> None:

@@ -23,8 +23,6 @@ def handle(context: Context, event: "PersistentInstance") -> None:
 
 def _finish(context: Context, event: "PersistentInstance", result: Result) -> None:
     error = result if isinstance(result, NacosCoreError) else None
-    if isinstance(error, CommandRefused) and event.register:
-        _take_back(context, event)
     match event.api:
         case "grpc":
             _answer_grpc(context, event, error)
@@ -32,13 +30,6 @@ def _finish(context: Context, event: "PersistentInstance", result: Result) -> No
             _answer_v3(context, event, error)
         case _:
             _answer_v1(context, event, error)
-
-
-def _take_back(context: Context, event: "PersistentInstance") -> None:
-    # An ephemeral instance got there between the core's check and this. Ephemeral instances are not in the log, so
-    # reading it after a restart would register what was refused: the log has to say that it is not there.
-    command = DeregisterPersistent(event.namespace, event.group, event.service, event.instance)
-    context.propose(command, lambda result: None)
 
 
 def _answer_v1(context: Context, event: "PersistentInstance", error: NacosCoreError | None) -> None:

@@ -35,7 +35,6 @@ pub use metadata::{
 pub use model::{CLUSTER_DEFAULT, ClusterName, Instance, Publisher};
 pub use queries::Counts;
 pub use render::View;
-pub use snapshot::Restored;
 
 /// What names a service.
 pub type ServiceKey = ResourceKey;

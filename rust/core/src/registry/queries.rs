@@ -53,9 +53,9 @@ impl Registry {
         })
     }
 
-    /// Whether a service is ephemeral, none if nobody published it.
+    /// Whether a service is ephemeral, none if nobody published it. One that holds both kinds counts as persistent.
     pub fn service_is_ephemeral(&self, key: KeyParts<'_>) -> Option<bool> {
-        self.services.get(self.services.find(key)?).ephemeral
+        self.services.get(self.services.find(key)?).is_ephemeral()
     }
 
     /// Refuses a publication of this kind beforehand, for those that are decided elsewhere.

@@ -22,8 +22,10 @@ struct Pending {
 pub(super) struct Service {
     pub(super) key: ResourceKey,
     pub(super) key_digest: Digest,
-    /// Whether it is ephemeral: fixed by the first publication, none while it is only subscribed to.
+    /// Whether its first publication was ephemeral, none while it is only subscribed to.
     pub(super) ephemeral: Option<bool>,
+    /// Publications from the log, which are applied whatever else is there.
+    pub(super) persistent_count: u32,
     /// The sum over the instances that subscribers are shown.
     pub(super) digest: Digest,
     pub(super) views: Views,
@@ -43,6 +45,11 @@ impl Service {
             pending.answered = true;
         }
         self.answered_ms
+    }
+
+    /// Whether it is ephemeral: as its first publication was, unless it holds persistent ones.
+    pub(super) fn is_ephemeral(&self) -> Option<bool> {
+        if self.persistent_count > 0 { Some(false) } else { self.ephemeral }
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -96,6 +103,7 @@ impl Services {
             key: ResourceKey::new(key),
             key_digest,
             ephemeral: None,
+            persistent_count: 0,
             digest: Digest::default(),
             views: Views::default(),
             withdrawn_ms: 0,
@@ -137,9 +145,10 @@ impl Services {
     /// Fixes the kind of a service at its first publication and enters it in its group's list.
     pub(super) fn enlist(&mut self, service: u32, ephemeral: bool) {
         let entry = &mut self.services[service as usize];
-        if entry.ephemeral.replace(ephemeral).is_some() {
+        if entry.ephemeral.is_some() {
             return;
         }
+        entry.ephemeral = Some(ephemeral);
         self.published_count += 1;
         let (namespace, group) = (entry.key.namespace(), entry.key.group());
         let hash = self.hash;

@@ -1,18 +1,9 @@
 //! Persistent instances as bytes and back. Ephemeral ones are not kept: their publishers live, or they are gone.
 
+use super::Registry;
 use super::binary::{Content, Reader, SnapshotError, Write};
 use super::metadata::Metadata;
 use super::model::{ClusterName, Instance, Publisher};
-use super::{Registry, ResourceKey};
-
-/// What a restored snapshot held.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Restored {
-    /// Publications that are in place now.
-    pub publications: usize,
-    /// Services that are ephemeral on this node just now, so that their persistent instances could not be placed.
-    pub refused: Vec<ResourceKey>,
-}
 
 /// The fewest bytes that an encoded publication, instance and metadata pair take.
 const PUBLICATION_BYTES_MIN: usize = 4 * 4 + 2 + 4;
@@ -26,11 +17,14 @@ impl Registry {
     /// Appends all persistent publications: services in key order, in each the oldest publication first, so that
     /// nodes that hold the same write the same.
     pub fn encode_persistent(&self, out: &mut Vec<u8>) {
-        let mut services: Vec<_> =
-            self.services.iter().filter(|(_, service)| service.ephemeral == Some(false)).collect();
+        let mut services: Vec<_> = self.services.iter().filter(|(_, service)| service.persistent_count > 0).collect();
         services.sort_unstable_by_key(|(_, service)| service.key.parts());
         let oldest_first = |service: u32| {
-            let newest_first: Vec<_> = self.publications.of_subject(service).collect();
+            let is_persistent = |link: &u32| {
+                let holder = self.publications.get(*link).holder;
+                !self.publishers.get(holder).publisher.is_ephemeral()
+            };
+            let newest_first: Vec<_> = self.publications.of_subject(service).filter(is_persistent).collect();
             newest_first.into_iter().rev()
         };
         let links: Vec<_> = services.iter().flat_map(|(service, _)| oldest_first(*service)).collect();
@@ -52,23 +46,21 @@ impl Registry {
         }
     }
 
-    /// Replaces all persistent instances by those of a snapshot.
+    /// Replaces all persistent instances by those of a snapshot and returns how many publications those are.
     ///
     /// # Errors
     /// If the bytes are no such snapshot; nothing has changed then.
-    pub fn restore_persistent(&mut self, bytes: &[u8], now_ms: u64) -> Result<Restored, SnapshotError> {
+    pub fn restore_persistent(&mut self, bytes: &[u8], now_ms: u64) -> Result<usize, SnapshotError> {
         let publications = decode(bytes)?;
         for publisher in self.publishers.persistent() {
             self.drop_publisher(&publisher, now_ms);
         }
-        let mut restored = Restored::default();
+        let count = publications.len();
         for (publisher, key, instances) in publications {
-            match self.publish(&publisher, key, instances, now_ms) {
-                Ok(()) => restored.publications += 1,
-                Err(_) => restored.refused.push(ResourceKey::new(key)),
-            }
+            let published = self.publish(&publisher, key, instances, now_ms);
+            debug_assert!(published.is_ok(), "what is persistent is never refused");
         }
-        Ok(restored)
+        Ok(count)
     }
 }
 

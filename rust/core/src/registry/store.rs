@@ -12,8 +12,11 @@ impl Registry {
     /// Replaces what `publisher` has in a service by `instances`: one, a batch, or none (an empty publication, which
     /// still keeps the service).
     ///
+    /// What is persistent comes from the log and is always taken, so that every node holds the same of it: the service
+    /// may hold both kinds for a while.
+    ///
     /// # Errors
-    /// `KindConflict` if the service is of the other kind; nothing has changed then.
+    /// `KindConflict` if the publication is ephemeral and the service persistent; nothing has changed then.
     pub fn publish(
         &mut self,
         publisher: &Publisher,
@@ -22,7 +25,9 @@ impl Registry {
         now_ms: u64,
     ) -> Result<(), RegistryError> {
         let ephemeral = publisher.is_ephemeral();
-        self.check_kind(key, ephemeral)?;
+        if ephemeral {
+            self.check_kind(key, ephemeral)?;
+        }
         let service = self.find_or_create_service(key);
         let holder = self.publishers.find_or_insert(publisher);
         self.services.enlist(service, ephemeral);
@@ -124,6 +129,8 @@ impl Registry {
         }
         let entries = Entries::Many(Box::default());
         let empty = Publication { record: Digest::default(), beat: NOWHERE, entries };
+        let is_persistent = !self.publishers.get(holder).publisher.is_ephemeral();
+        self.services.get_mut(service).persistent_count += u32::from(is_persistent);
         self.publications.insert(holder, service, empty)
     }
 
@@ -151,7 +158,10 @@ impl Registry {
         let entries = &removed.value.entries;
         self.instance_count -= entries.as_slice().len();
         self.services.shift(removed.subject, entries.shown(), Digest::default(), now_ms);
-        self.services.get_mut(removed.subject).withdrawn_ms = now_ms;
+        let is_persistent = !self.publishers.get(removed.holder).publisher.is_ephemeral();
+        let service = self.services.get_mut(removed.subject);
+        service.withdrawn_ms = now_ms;
+        service.persistent_count -= u32::from(is_persistent);
         self.publishers.shift(removed.holder, removed.value.record, Digest::default());
         removed.holder
     }

@@ -23,23 +23,54 @@ fn the_first_registration_fixes_the_kind() {
 }
 
 #[test]
-fn an_ephemeral_service_refuses_persistent_instances_until_it_is_cleaned() {
+fn an_ephemeral_service_is_refused_to_persistent_instances_until_it_is_cleaned() {
     let mut registry = registry();
     registry.publish(&Publisher::Connection(1), KEY, vec![instance("10.0.0.1", 80)], NOW_MS).unwrap();
-    let publish = |registry: &mut Registry| {
-        registry.publish(&persistent("10.0.0.1"), KEY, vec![instance("10.0.0.1", 80)], NOW_MS)
-    };
     assert_eq!(
-        publish(&mut registry).unwrap_err().to_string(),
+        registry.check_kind(KEY, false).unwrap_err().to_string(),
         "Current service DEFAULT_GROUP@@orders is ephemeral service, can't register persistent instance."
     );
     registry.drop_publisher(&Publisher::Connection(1), NOW_MS);
-    assert!(publish(&mut registry).is_err(), "empty, but not cleaned yet");
+    assert!(registry.check_kind(KEY, false).is_err(), "empty, but not cleaned yet");
     registry.take_changed();
     assert_eq!(registry.clean_empty_services(NOW_MS + 59_999, 60_000), 0);
     assert_eq!(registry.clean_empty_services(NOW_MS + 60_000, 60_000), 1);
-    publish(&mut registry).unwrap();
+    registry.check_kind(KEY, false).unwrap();
+}
+
+#[test]
+fn what_the_log_says_is_taken_beside_ephemeral_instances() {
+    let mut registry = registry();
+    let (one, two) = (Publisher::Connection(1), Publisher::Connection(2));
+    registry.publish(&one, KEY, vec![instance("10.0.0.1", 80)], NOW_MS).unwrap();
+    let ephemeral_digest = registry.service_digest(KEY);
+    registry.take_changed();
+    let log = persistent("10.0.0.2");
+    registry.publish(&log, KEY, vec![instance("10.0.0.2", 80)], NOW_MS).unwrap();
+    assert_eq!(shown(&mut registry, &View::default()), ["10.0.0.2", "10.0.0.1"]);
+    assert_eq!(registry.take_changed(), [ServiceKey::new(KEY)]);
     assert_eq!(registry.service_is_ephemeral(KEY), Some(false));
+    assert!(registry.publish(&two, KEY, vec![instance("10.0.0.3", 80)], NOW_MS).is_err());
+    assert!(registry.publish(&one, KEY, vec![instance("10.0.0.3", 80)], NOW_MS).is_err());
+    registry.withdraw(&log, KEY, NOW_MS);
+    assert_eq!(registry.service_digest(KEY), ephemeral_digest);
+    assert_eq!(registry.service_is_ephemeral(KEY), Some(true), "as it was before");
+    assert_eq!(registry.take_changed(), [ServiceKey::new(KEY)]);
+    registry.publish(&two, KEY, vec![instance("10.0.0.3", 80)], NOW_MS).unwrap();
+    assert_eq!(shown(&mut registry, &View::default()), ["10.0.0.3", "10.0.0.1"]);
+}
+
+#[test]
+fn one_address_may_be_there_in_both_kinds() {
+    let mut registry = registry();
+    let given = || vec![instance("10.0.0.1", 80)];
+    registry.publish(&Publisher::Connection(1), KEY, given(), NOW_MS).unwrap();
+    registry.publish(&persistent("10.0.0.1"), KEY, given(), NOW_MS).unwrap();
+    assert_eq!(shown(&mut registry, &View::default()), ["10.0.0.1", "10.0.0.1"]);
+    registry.drop_publisher(&Publisher::Connection(1), NOW_MS);
+    let mut other = super::registry();
+    other.publish(&persistent("10.0.0.1"), KEY, given(), NOW_MS).unwrap();
+    assert_eq!(registry.service_digest(KEY), other.service_digest(KEY));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn persistent_instances_come_back_and_replace_what_was_there() {
     to.publish(&stale, ("public", "g", "a"), vec![instance("10.8.8.8", 80)], NOW_MS).unwrap();
     to.publish(&Publisher::Connection(3), KEY, vec![instance("10.7.7.7", 80)], NOW_MS).unwrap();
     let restored = to.restore_persistent(&bytes, NOW_MS).unwrap();
-    assert_eq!(restored, Restored { publications: 3, refused: vec![] });
+    assert_eq!(restored, 3);
     for name in ["a", "b"] {
         let key = ("public", "g", name);
         assert_eq!(to.instances(key).collect::<Vec<_>>(), from.instances(key).collect::<Vec<_>>());
@@ -49,13 +49,15 @@ fn persistent_instances_come_back_and_replace_what_was_there() {
 }
 
 #[test]
-fn a_service_that_is_ephemeral_here_is_named() {
+fn a_service_that_is_ephemeral_here_gets_its_persistent_instances_and_writes_only_those() {
     let bytes = encoded(&filled());
     let mut to = registry();
     let key = ("public", "g", "a");
     to.publish(&Publisher::Connection(3), key, vec![instance("10.7.7.7", 80)], NOW_MS).unwrap();
-    let restored = to.restore_persistent(&bytes, NOW_MS).unwrap();
-    assert_eq!(restored, Restored { publications: 2, refused: vec![ServiceKey::new(key)] });
+    to.publish(&Publisher::address("10.7.7.8", 80, true), key, vec![instance("10.7.7.8", 80)], NOW_MS).unwrap();
+    assert_eq!(to.restore_persistent(&bytes, NOW_MS).unwrap(), 3);
+    assert_eq!(to.instances(key).count(), 3);
+    assert_eq!(encoded(&to), bytes);
 }
 
 #[test]

@@ -82,7 +82,7 @@ struct Twin {
     published: Vec<Published>,
     /// Publishers known, with the time since when they publish nothing.
     known: BTreeMap<usize, Option<u64>>,
-    /// Kind and time of last change, by service; the order of first registration apart.
+    /// Kind of the first publication and time of last change, by service; the order of first registration apart.
     services: BTreeMap<usize, (bool, u64)>,
     order: Vec<usize>,
     subscribed: BTreeMap<(u64, usize), &'static str>,
@@ -129,12 +129,18 @@ impl Twin {
         }
     }
 
+    fn is_ephemeral(&self, key: usize) -> Option<bool> {
+        let holds_persistent = self.published.iter().any(|of| of.key == key && of.publisher >= 4);
+        self.services.get(&key).map(|(first, _)| *first && !holds_persistent)
+    }
+
     fn publish(&mut self, publisher: usize, key: usize, mut instances: Vec<Instance>) -> bool {
         let ephemeral = publisher < 4;
-        if self.services.get(&key).is_some_and(|(kind, _)| *kind != ephemeral) {
+        if ephemeral && self.is_ephemeral(key) == Some(false) {
             return false;
         }
-        if self.services.insert(key, (ephemeral, self.services.get(&key).map_or(0, |s| s.1))).is_none() {
+        let (first, changed_ms) = self.services.get(&key).copied().unwrap_or((ephemeral, 0));
+        if self.services.insert(key, (first, changed_ms)).is_none() {
             self.order.push(key);
         }
         instances.iter_mut().for_each(|instance| instance.ephemeral = ephemeral);
@@ -363,7 +369,7 @@ fn compare(registry: &Registry, twin: &Twin) -> Result<(), TestCaseError> {
             let expected = twin.subscribed.get(&(connection, key)).copied();
             prop_assert_eq!(registry.subscription(connection, parts), expected);
         }
-        prop_assert_eq!(registry.service_is_ephemeral(parts), twin.services.get(&key).map(|(kind, _)| *kind));
+        prop_assert_eq!(registry.service_is_ephemeral(parts), twin.is_ephemeral(key));
     }
     for (publisher, as_known) in publishers().iter().enumerate() {
         let mut sum = super::super::digest::Digest::default();
