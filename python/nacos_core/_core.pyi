@@ -6,7 +6,7 @@ connection. Answers to a connection that has gone are dropped silently. Times ar
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import final
+from typing import TypeAlias, final
 
 __all__ = [
     "Appended",
@@ -14,6 +14,7 @@ __all__ = [
     "Conflict",
     "ConnectionGone",
     "ConnectionReady",
+    "Frozen",
     "GrpcRequest",
     "HttpRequest",
     "Hub",
@@ -175,6 +176,39 @@ class ConfigView:
 
 # --- the hub -----------------------------------------------------------------------------------------------------
 
+PublicationFields: TypeAlias = tuple[
+    str,
+    str,
+    str,
+    bytes,
+    str,
+    str,
+    bool,
+    str,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+]
+"""Namespace, group, data id, content, type, cas_md5 ("" for none), create_only, encrypted_data_key; then description,
+application, tags, use, effect, schema, source_user, source_ip."""
+
+Publication: TypeAlias = tuple[int, PublicationFields]
+"""The time of a publication (wall milliseconds), and its fields."""
+
+@final
+class Frozen:
+    """Configs and persistent instances as they were at one moment."""
+
+    def encode(self) -> bytes:
+        """The bytes for `Hub.restore_snapshot`. It takes a while, without the interpreter: call it from a thread.
+
+        Nodes that hold the same write the same."""
+
 @final
 class Hub:
     """Client connections, the router, and the stores that answers come from. Sans-IO."""
@@ -299,11 +333,21 @@ class Hub:
         """Empty if there is no such config."""
 
     def config_count(self) -> int: ...
+    def put_configs(self, publications: Sequence[Publication]) -> tuple[Sequence[str | list[str]], Sequence[int]]:
+        """Stores one after the other. Gives the outcome of each, and the positions of those that changed a content.
+
+        An outcome is the md5, or a refusal, [kind, words]: "exists" where there is a config that must not be there,
+        "cas" where there is one of another md5 than the one named, "refused" where the publication makes no sense."""
 
     # Snapshots of configs and persistent instances.
-    def encode_snapshot(self) -> bytes: ...
+    def freeze(self) -> Frozen:
+        """What both are now. It shares the contents, so it takes little time and memory."""
+
     def restore_snapshot(self, data: bytes, now_ms: int) -> None:
-        """ValueError says what is wrong; nothing has changed then."""
+        """Replaces both by what `Frozen.encode` wrote. ValueError says what is wrong; nothing has changed then.
+
+        Reading it takes longest, and needs neither the stores nor the interpreter: call it from a worker thread if it
+        is large and others want to go on."""
 
     def set_ready(self, ready: bool) -> None:
         """While not ready, gRPC answers that the server is starting and HTTP requests all come up."""

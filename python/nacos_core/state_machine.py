@@ -21,7 +21,7 @@ from nacos_core.commands import (
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
 
 if TYPE_CHECKING:
-    from nacos_core._core import Hub
+    from nacos_core._core import Frozen, Hub, Publication
     from nacos_core.clock import WallClock
 
 _logger = logging.getLogger(__name__)
@@ -53,11 +53,14 @@ class _Snapshot(msgspec.Struct, array_like=True):
 
 
 class _Frozen:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    """The state as it was at one moment, to be written in a worker thread while the state goes on changing."""
+
+    def __init__(self, administrator: Administrator | None, stores: "Frozen") -> None:
+        self._administrator = administrator
+        self._stores = stores
 
     def encode(self) -> bytes:
-        return self._data
+        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, self._stores.encode()))
 
 
 def read_outcome(raw: RawOutcome) -> Outcome:
@@ -86,7 +89,20 @@ class StateMachine:
 
     def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[RawOutcome]:
         """Applies commands with their stamps, in order."""
-        return [self._apply_encoded(stamped_ms, command) for stamped_ms, command in batch]
+        outcomes: list[RawOutcome] = []
+        publications: list[Publication] = []
+        for stamped_ms, encoded in batch:
+            command = self._decode(encoded)
+            if isinstance(command, PublishConfig):
+                publications.append((stamped_ms, msgspec.structs.astuple(command)))
+                continue
+            if publications:
+                outcomes += self._publish(publications)
+                publications.clear()
+            outcomes.append(command if isinstance(command, list) else self._apply_one(stamped_ms, command))
+        if publications:
+            outcomes += self._publish(publications)
+        return outcomes
 
     def take_changed_configs(self) -> list[ConfigKey]:
         """Configurations whose content changed since the last call, in order of first change."""
@@ -98,8 +114,7 @@ class StateMachine:
 
     def freeze(self) -> _Frozen:
         """Everything that was applied, for ``restore``."""
-        snapshot = _Snapshot(SNAPSHOT_VERSION, self.administrator, self._hub.encode_snapshot())
-        return _Frozen(msgspec.msgpack.encode(snapshot))
+        return _Frozen(self.administrator, self._hub.freeze())
 
     def restore(self, data: bytes) -> None:
         """Replaces the state.
@@ -113,12 +128,14 @@ class StateMachine:
         self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
         self.administrator = snapshot.administrator
 
-    def _apply_encoded(self, stamped_ms: int, encoded: msgspec.Raw) -> RawOutcome:
+    def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:
         try:
-            command = commands.decode(encoded)
+            return commands.decode(encoded)
         except msgspec.DecodeError as error:
             _logger.warning("a command of the log is not known: %s", error)
             return ["refused", f"not a known command: {error}"]
+
+    def _apply_one(self, stamped_ms: int, command: Command) -> RawOutcome:
         try:
             return self._apply(stamped_ms, command)
         except ValueError as error:
@@ -130,7 +147,7 @@ class StateMachine:
     def _apply(self, stamped_ms: int, command: Command) -> RawOutcome:
         match command:
             case PublishConfig():
-                return self._publish(stamped_ms, command)
+                raise AssertionError("publications are applied by the batch")
             case RemoveConfig():
                 return self._remove(command)
             case RegisterPersistent(namespace, group, service, instance):
@@ -143,33 +160,11 @@ class StateMachine:
                 self.administrator = Administrator(user, password_hash, token_key)
                 return None
 
-    def _publish(self, stamped_ms: int, command: PublishConfig) -> RawOutcome:
-        hub = self._hub
-        before = hub.config_md5(command.namespace, command.group, command.data_id)
-        if before and command.create_only:
-            return ["exists", ""]
-        if before and command.cas_md5 and command.cas_md5 != before:
-            return ["cas", ""]
-        after = hub.put_config(
-            command.namespace,
-            command.group,
-            command.data_id,
-            command.content,
-            type=command.type,
-            encrypted_data_key=command.encrypted_data_key,
-            description=command.description,
-            application=command.application,
-            tags=command.tags,
-            use=command.use,
-            effect=command.effect,
-            schema=command.schema,
-            source_user=command.source_user,
-            source_ip=command.source_ip,
-            now_ms=stamped_ms,
-        )
-        if after != before:
-            self._changed_configs[command.namespace, command.group, command.data_id] = None
-        return after
+    def _publish(self, publications: "list[Publication]") -> "Sequence[RawOutcome]":
+        outcomes, changed = self._hub.put_configs(publications)
+        for at in changed:
+            self._changed_configs[publications[at][1][:3]] = None
+        return outcomes
 
     def _remove(self, command: RemoveConfig) -> bool:
         removed = self._hub.remove_config(command.namespace, command.group, command.data_id)

@@ -43,14 +43,14 @@ class ConfigStore(RuleBasedStateMachine):
 
     @rule()
     def pass_through_a_snapshot(self) -> None:
-        data = self.hub.encode_snapshot()
+        data = self.hub.freeze().encode()
         self.hub = new_hub()
         self.hub.restore_snapshot(data, NOW_MS)
-        assert self.hub.encode_snapshot() == data
+        assert self.hub.freeze().encode() == data
 
     @rule(place=st.integers(0, 2**20), value=st.integers(0, 255))
     def refuse_a_damaged_snapshot_or_take_it_whole(self, place: int, value: int) -> None:
-        data = bytearray(self.hub.encode_snapshot())
+        data = bytearray(self.hub.freeze().encode())
         data[place % len(data)] = value
         other = new_hub()
         try:

@@ -122,10 +122,10 @@ def test_a_snapshot_is_restored_beside_ephemeral_instances() -> None:
     world, other = World(), a_hub()
     world.answer()
     other.register(other.open_local(), *SERVICE, EPHEMERAL, 1)
-    data = world.hub.encode_snapshot()
+    data = world.hub.freeze().encode()
     other.restore_snapshot(data, 1)
     assert [host["ip"] for host in hosts(other)] == ["10.0.0.1", "10.0.0.2"]
-    assert other.encode_snapshot() == data
+    assert other.freeze().encode() == data
 
 
 def test_what_was_taken_is_there_after_a_restart() -> None:

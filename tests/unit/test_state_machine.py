@@ -72,6 +72,58 @@ def test_create_only_does_not_replace(machine: StateMachine) -> None:
     assert isinstance(apply(machine, publication("a: 2", create_only=True)), AlreadyExists)
 
 
+def test_a_run_of_publications_is_applied_in_order(machine: StateMachine, hub: _core.Hub) -> None:
+    run: list[commands.Command] = [
+        publication("1"),
+        publication("2", create_only=True),
+        publication("3", cas_md5=MD5_OF_A1),
+        RemoveConfig(*KEY),
+        publication("4", create_only=True),
+        publication("4"),
+        PublishConfig("public", "g", "b", b"5", "text", cas_md5=MD5_OF_A1),
+        PublishConfig("public", "g", "c", b"6", "text"),
+    ]
+    raw = machine.apply([(at, msgspec.Raw(commands.encode(command))) for at, command in enumerate(run)])
+    kinds = [type(read_outcome(outcome)) for outcome in raw]
+    assert kinds == [str, AlreadyExists, CasMismatch, bool, str, str, str, str]
+    assert machine.take_changed_configs() == [KEY, ("public", "g", "b"), ("public", "g", "c")]
+    view = hub.get_config(*KEY)
+    assert view is not None
+    assert (view.content, view.created_ms, view.last_modified_ms) == (b"4", 4, 5)
+
+
+def test_a_publication_that_makes_no_sense_stops_none_of_its_run(machine: StateMachine, hub: _core.Hub) -> None:
+    run = [(stamped_ms, msgspec.Raw(commands.encode(publication(str(stamped_ms))))) for stamped_ms in (1, -1, 3)]
+    outcomes = [read_outcome(raw) for raw in machine.apply(run)]
+    assert [type(outcome) for outcome in outcomes] == [str, CommandRefused, str]
+    view = hub.get_config(*KEY)
+    assert view is not None
+    assert view.content == b"3"
+
+
+def test_what_was_frozen_stays_as_it_was(machine: StateMachine, hub: _core.Hub) -> None:
+    apply(machine, publication("old"))
+    apply(machine, PublishConfig("public", "g", "gone", b"1", "text"))
+    apply(machine, RegisterPersistent("public", "g", "orders", instance()))
+    apply(machine, SetAdministrator("nacos", "hash"))
+    frozen = machine.freeze()
+    apply(machine, publication("new"))
+    apply(machine, RemoveConfig("public", "g", "gone"))
+    apply(machine, PublishConfig("public", "g", "later", b"1", "text"))
+    apply(machine, DeregisterPersistent("public", "g", "orders", instance()))
+    apply(machine, SetAdministrator("other", "hash"))
+    other_hub = a_hub()
+    other = StateMachine(other_hub, lambda: 1000)
+    other.restore(frozen.encode())
+    view = other_hub.get_config(*KEY)
+    assert view is not None
+    assert (view.content, other_hub.config_count()) == (b"old", 2)
+    assert other_hub.config_md5("public", "g", "gone")
+    assert other_hub.counts()["persistent_publishers"] == 1
+    assert other.administrator == Administrator("nacos", "hash")
+    assert other.freeze().encode() == frozen.encode() != machine.freeze().encode()
+
+
 def test_a_removal_says_whether_there_was_anything(machine: StateMachine, hub: _core.Hub) -> None:
     apply(machine, publication())
     machine.take_changed_configs()

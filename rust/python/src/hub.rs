@@ -3,15 +3,17 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use nacos_core::configs::Config;
+use nacos_core::configs::{Config, Published};
 use nacos_core::reactor;
 use nacos_core::registry::{Publisher, View};
-use nacos_core::serve::{self, HubSettings, ListenKey, Owner, ServiceName};
+use nacos_core::serve::{self, DecodedSnapshot, HubSettings, ListenKey, Owner, ServiceName};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::{errors, events};
+use crate::borrow::hold;
+use crate::frozen::Frozen;
+use crate::{errors, events, publications};
 
 type ServiceParts<'a> = (&'a str, &'a str, &'a str);
 
@@ -312,6 +314,33 @@ impl Hub {
         self.lock().configs_mut().put((namespace, group, data_id), config).to_owned()
     }
 
+    /// Publications of the log, in order (see `publications`): the outcome of each, and which changed something.
+    fn put_configs<'py>(
+        &self,
+        py: Python<'py>,
+        publications: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        let held = hold(publications)?;
+        let (outcomes, changed) = (PyList::empty(py), PyList::empty(py));
+        let mut hub = self.lock();
+        for (at, publication) in publications::read(&held).enumerate() {
+            let refused = match publication.map(|publication| hub.configs_mut().publish(publication)) {
+                Ok(Published::Stored { md5, changed: is_changed }) => {
+                    outcomes.append(PyString::new(py, md5.as_str()))?;
+                    if is_changed {
+                        changed.append(at)?;
+                    }
+                    continue;
+                }
+                Ok(Published::Exists) => ("exists", String::new()),
+                Ok(Published::Differs) => ("cas", String::new()),
+                Err(error) => ("refused", error.to_string()),
+            };
+            outcomes.append(PyList::new(py, [refused.0, &refused.1])?)?;
+        }
+        Ok((outcomes, changed))
+    }
+
     fn get_config(&self, py: Python<'_>, namespace: &str, group: &str, data_id: &str) -> Option<ConfigView> {
         let hub = self.lock();
         let config = hub.configs().get((namespace, group, data_id))?;
@@ -348,13 +377,19 @@ impl Hub {
 
     // --- snapshots
 
-    fn encode_snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let data = py.detach(|| self.lock().encode_snapshot());
-        PyBytes::new(py, &data)
+    fn freeze(&self, py: Python<'_>) -> Frozen {
+        Frozen(py.detach(|| self.lock().freeze()))
     }
 
     fn restore_snapshot(&self, py: Python<'_>, data: &[u8], now_ms: u64) -> PyResult<()> {
-        py.detach(|| self.lock().restore_snapshot(data, now_ms)).map_err(|error| errors::snapshot(&error))
+        let restored = py.detach(|| {
+            let decoded = DecodedSnapshot::decode(data)?;
+            let before = self.lock().restore_snapshot(decoded, now_ms)?;
+            // Now that the hub is free for others.
+            drop(before);
+            Ok(())
+        });
+        restored.map_err(|error| errors::snapshot(&error))
     }
 
     fn set_ready(&self, ready: bool) {

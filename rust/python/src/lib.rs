@@ -3,8 +3,10 @@
 mod borrow;
 mod errors;
 mod events;
+mod frozen;
 mod hub;
 mod log;
+mod publications;
 mod simulated_disk;
 
 use pyo3::prelude::*;
@@ -20,6 +22,8 @@ mod _core {
         ConnectionGone, ConnectionReady, GrpcRequest, HttpRequest, LongPoll, PersistentInstance, PushAcknowledged,
         UdpSubscribed,
     };
+    #[pymodule_export]
+    use super::frozen::Frozen;
     #[pymodule_export]
     use super::hub::{ConfigView, Hub, Reactor};
     #[pymodule_export]

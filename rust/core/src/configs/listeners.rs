@@ -1,6 +1,6 @@
 //! Which connections listen to which keys.
 
-use super::{Configs, KeyParts, StoredConfig};
+use super::{Configs, KeyParts};
 use crate::registry::links::id;
 use crate::registry::same_text;
 
@@ -108,6 +108,6 @@ impl Listener {
 
 impl super::Entry {
     fn md5(&self) -> &str {
-        self.config.as_ref().map_or("", StoredConfig::md5)
+        self.config.as_ref().map_or("", |config| config.md5())
     }
 }

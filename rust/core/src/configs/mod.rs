@@ -2,11 +2,14 @@
 
 mod listeners;
 mod model;
-pub(crate) mod snapshot;
+mod publish;
+mod snapshot;
 mod store;
 
 pub use crate::registry::{KeyParts, SnapshotError};
 pub use model::{Config, Md5, StoredConfig};
+pub use publish::{Publication, Published};
+pub use snapshot::{DecodedConfigs, FrozenConfigs};
 
 use crate::registry::links::Links;
 use crate::registry::{NameHash, ResourceKey};
@@ -15,6 +18,7 @@ use hashbrown::{HashMap, HashTable};
 use listeners::Listener;
 use slab::Slab;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What names a config: namespace, group, data id.
 pub type ConfigKey = ResourceKey;
@@ -23,7 +27,8 @@ pub type ConfigKey = ResourceKey;
 #[derive(Debug)]
 struct Entry {
     key: ConfigKey,
-    config: Option<StoredConfig>,
+    /// Shared with what was frozen for a snapshot.
+    config: Option<Arc<StoredConfig>>,
 }
 
 /// All configs of one node with their listeners.

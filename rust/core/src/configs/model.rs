@@ -76,6 +76,16 @@ impl StoredConfig {
         Self { config, md5 }
     }
 
+    /// The same, created when the one was that it replaces.
+    pub(super) fn created_at(mut self, created_ms: u64) -> Self {
+        self.config.created_ms = created_ms;
+        self
+    }
+
+    pub(super) fn digest(&self) -> Md5 {
+        self.md5
+    }
+
     /// The md5 of the content as stored, computed once.
     pub fn md5(&self) -> &str {
         self.md5.as_str()

@@ -1,24 +1,23 @@
 //! Configs as bytes and back. Listeners are not kept: their connections tell again.
 
-use super::{Config, Configs, KeyParts, SnapshotError};
+use super::{Config, ConfigKey, Configs, KeyParts, SnapshotError, StoredConfig};
 use crate::registry::Content;
 use crate::registry::binary::{Reader, Write};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The fewest bytes that an encoded config takes: seven lengths, seven flags, two times.
 const CONFIG_BYTES_MIN: usize = 7 * 4 + 7 + 2 * 8;
 
 impl Configs {
+    /// All configs as they are now, to be written while they change.
+    pub fn freeze(&self) -> FrozenConfigs {
+        FrozenConfigs(self.shared())
+    }
+
     /// Appends all configs in key order.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&Content::Configs.header());
-        out.put_count(self.len());
-        for (key, config) in self.iter() {
-            for text in [key.namespace(), key.group(), key.name()] {
-                out.put_bytes(text.as_bytes());
-            }
-            encode_config(out, config);
-        }
+        self.freeze().encode(out);
     }
 
     /// Replaces all configs by those of a snapshot and returns how many there are. Listeners stay.
@@ -26,19 +25,55 @@ impl Configs {
     /// # Errors
     /// If the bytes are no such snapshot; nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<usize, SnapshotError> {
-        Ok(self.replace(decode(bytes)?))
+        self.replace(DecodedConfigs::decode(bytes)?);
+        Ok(self.len())
     }
 
-    /// The second half of [`restore`](Self::restore), which cannot fail.
-    pub(crate) fn replace(&mut self, configs: Vec<(KeyParts<'_>, Config)>) -> usize {
-        let present: Vec<_> = self.order.keys().cloned().collect();
-        for key in present {
-            self.remove(key.parts());
-        }
+    /// The second half of [`restore`](Self::restore), which cannot fail. Gives what was there: to let go of many configs
+    /// takes long, so it is left to whoever need not hold the store any more.
+    pub(crate) fn replace(&mut self, configs: DecodedConfigs<'_>) -> Vec<Arc<StoredConfig>> {
+        let before: Vec<_> = self.entries.iter_mut().filter_map(|(_, entry)| entry.config.take()).collect();
+        let ids_before: Vec<u32> = std::mem::take(&mut self.order).into_values().collect();
+        // They come in key order, so the map is built at once.
+        let entries = configs.0.into_iter().map(|(key, config)| {
+            let id = self.find_or_insert(key);
+            self.entries[id as usize].config = Some(config);
+            (self.entries[id as usize].key.clone(), id)
+        });
+        let order = entries.collect();
+        self.order = order;
+        ids_before.into_iter().for_each(|id| self.remove_if_unused(id));
+        before
+    }
+}
+
+/// The configs of a snapshot, read but not yet in any store.
+#[derive(Debug)]
+pub struct DecodedConfigs<'a>(Vec<(KeyParts<'a>, Arc<StoredConfig>)>);
+
+/// All configs as they were at one moment.
+#[derive(Debug)]
+pub struct FrozenConfigs(Vec<(ConfigKey, Arc<StoredConfig>)>);
+
+impl FrozenConfigs {
+    /// Appends all configs in key order.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut configs: Vec<_> = self.0.iter().collect();
+        configs.sort_unstable_by_key(|(key, _)| key.parts());
+        out.extend_from_slice(&Content::Configs.header());
+        out.put_count(configs.len());
         for (key, config) in configs {
-            self.put(key, config);
+            for text in [key.namespace(), key.group(), key.name()] {
+                out.put_bytes(text.as_bytes());
+            }
+            encode_config(out, config);
         }
-        self.len()
+    }
+
+    /// About how many bytes that is.
+    pub fn bytes_about(&self) -> usize {
+        const REST: usize = 2 * CONFIG_BYTES_MIN;
+        self.0.iter().map(|(key, config)| key.name().len() + config.content.len() + REST).sum()
     }
 }
 
@@ -61,16 +96,19 @@ fn optional_attributes(config: &Config) -> [&Option<Box<str>>; 7] {
     [tags, description, usage, effect, schema, create_user, create_ip]
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(KeyParts<'_>, Config)>, SnapshotError> {
-    let mut reader = Reader::new(bytes, Content::Configs)?;
-    let count = reader.count(CONFIG_BYTES_MIN)?;
-    let mut configs = Vec::new();
-    for _ in 0..count {
-        let key = (reader.text("namespace")?, reader.text("group")?, reader.text("data id")?);
-        configs.push((key, decode_config(&mut reader)?));
+impl<'a> DecodedConfigs<'a> {
+    /// Everything that takes long of a restoration: it needs no store.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
+        let mut reader = Reader::new(bytes, Content::Configs)?;
+        let count = reader.count(CONFIG_BYTES_MIN)?;
+        let mut configs = Vec::new();
+        for _ in 0..count {
+            let key = (reader.text("namespace")?, reader.text("group")?, reader.text("data id")?);
+            configs.push((key, Arc::new(StoredConfig::new(decode_config(&mut reader)?))));
+        }
+        reader.finish()?;
+        Ok(Self(configs))
     }
-    reader.finish()?;
-    Ok(configs)
 }
 
 fn decode_config(reader: &mut Reader<'_>) -> Result<Config, SnapshotError> {

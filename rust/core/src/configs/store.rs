@@ -2,23 +2,29 @@
 
 use super::{Config, ConfigKey, Configs, Entry, KeyParts, StoredConfig};
 use crate::registry::links::id;
+use std::sync::Arc;
 
 impl Configs {
     /// Stores a config, over an existing one if there is one, which lends it its creation time. Returns its md5.
-    pub fn put(&mut self, key: KeyParts<'_>, mut config: Config) -> &str {
+    pub fn put(&mut self, key: KeyParts<'_>, config: Config) -> &str {
         let id = self.find_or_insert(key);
+        self.store(id, StoredConfig::new(config)).md5()
+    }
+
+    /// Stores a config under a key that is known.
+    pub(super) fn store(&mut self, id: u32, mut config: StoredConfig) -> &StoredConfig {
         let entry = &mut self.entries[id as usize];
         match &entry.config {
-            Some(existing) => config.created_ms = existing.created_ms,
+            Some(existing) => config = config.created_at(existing.created_ms),
             None => {
                 self.order.insert(entry.key.clone(), id);
             }
         }
-        entry.config.insert(StoredConfig::new(config)).md5()
+        entry.config.insert(Arc::new(config))
     }
 
     /// Removes a config and returns it. Its listeners stay.
-    pub fn remove(&mut self, key: KeyParts<'_>) -> Option<StoredConfig> {
+    pub fn remove(&mut self, key: KeyParts<'_>) -> Option<Arc<StoredConfig>> {
         let id = self.find(key)?;
         let entry = &mut self.entries[id as usize];
         let removed = entry.config.take()?;
@@ -29,7 +35,7 @@ impl Configs {
 
     /// The config of this key.
     pub fn get(&self, key: KeyParts<'_>) -> Option<&StoredConfig> {
-        self.entries[self.find(key)? as usize].config.as_ref()
+        self.entries[self.find(key)? as usize].config.as_deref()
     }
 
     /// The md5 of a config's content, empty if there is none (protocol/semantics.md section 4).
@@ -51,8 +57,16 @@ impl Configs {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&ConfigKey, &StoredConfig)> {
         self.order.iter().map(|(key, id)| {
             let config = &self.entries[*id as usize].config;
-            (key, config.as_ref().expect("what is in the order exists"))
+            (key, config.as_deref().expect("what is in the order exists"))
         })
+    }
+
+    /// All configs as they are now, in no order; they are shared, so this costs little.
+    pub(super) fn shared(&self) -> Vec<(ConfigKey, Arc<StoredConfig>)> {
+        let existing = |entry: &Entry| Some((entry.key.clone(), Arc::clone(entry.config.as_ref()?)));
+        let mut shared = Vec::with_capacity(self.len());
+        shared.extend(self.entries.iter().filter_map(|(_, entry)| existing(entry)));
+        shared
     }
 
     pub(super) fn find(&self, key: KeyParts<'_>) -> Option<u32> {
@@ -60,9 +74,11 @@ impl Configs {
     }
 
     pub(super) fn find_or_insert(&mut self, key: KeyParts<'_>) -> u32 {
-        if let Some(found) = self.find(key) {
-            return found;
-        }
+        self.find(key).unwrap_or_else(|| self.insert(key))
+    }
+
+    /// Makes an entry for a key that has none.
+    pub(super) fn insert(&mut self, key: KeyParts<'_>) -> u32 {
         let inserted = id(self.entries.insert(Entry { key: ConfigKey::new(key), config: None }));
         let (entries, hash) = (&self.entries, self.hash);
         self.index.insert_unique(hash.of(key), inserted, |id| hash.of(entries[*id as usize].key.parts()));

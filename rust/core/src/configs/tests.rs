@@ -137,6 +137,34 @@ fn a_snapshot_brings_everything_back_and_replaces_what_was_there() {
 }
 
 #[test]
+fn what_was_frozen_stays_as_it_was() {
+    let mut configs = filled();
+    let frozen = configs.freeze();
+    configs.put(KEY, config("new"));
+    configs.put(("public", "g", "later"), config("x"));
+    configs.remove(("", "", ""));
+    let mut out = Vec::new();
+    frozen.encode(&mut out);
+    assert_eq!(out, encoded(&filled()));
+    assert!(out.len() <= frozen.bytes_about(), "so that it is written without moving it");
+}
+
+#[test]
+fn publications_are_stored_unless_what_is_there_speaks_against_it() {
+    let mut configs = configs();
+    let mut publish = |content: &str, cas_md5: &str, create_only: bool| {
+        configs.publish(Publication { key: KEY, config: config(content), cas_md5, create_only })
+    };
+    let stored = |content: &str, changed: bool| Published::Stored { md5: Md5::of(content.as_bytes()), changed };
+    assert_eq!(publish("a: 1", "of nothing", true), stored("a: 1", true));
+    assert_eq!(publish("a: 2", "", true), Published::Exists);
+    assert_eq!(publish("a: 2", "9de2a49d06deb9c0194660123ef188d8", false), Published::Differs);
+    assert_eq!(publish("a: 1", "", false), stored("a: 1", false));
+    assert_eq!(publish("a: 2", "270f9e65a80226eccd82c99cdd0dd2fb", false), stored("a: 2", true));
+    assert_eq!(configs.md5_of(KEY), "9de2a49d06deb9c0194660123ef188d8");
+}
+
+#[test]
 fn a_damaged_snapshot_is_refused_and_changes_nothing() {
     let bytes = encoded(&filled());
     let mut to = filled();

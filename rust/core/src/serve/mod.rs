@@ -22,7 +22,7 @@ pub use event::{
     Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, PersistentInstance, UdpSubscribed,
 };
 pub use input::{IdStyle, InputError, InstanceInput, ServiceName};
-pub use snapshot::SnapshotError;
+pub use snapshot::{DecodedSnapshot, Frozen, SnapshotError};
 
 use slab::Slab;
 

@@ -1,7 +1,8 @@
 //! A snapshot of what the log has applied to the stores: configs and persistent instances.
 
 use super::Hub;
-use crate::configs::snapshot::decode;
+use crate::configs::{DecodedConfigs, FrozenConfigs, StoredConfig};
+use std::sync::Arc;
 
 /// Why a snapshot cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -14,30 +15,64 @@ pub enum SnapshotError {
     Instances(String),
 }
 
-impl Hub {
+/// What the log has applied to the stores, as it was at one moment. It shares the configs with the stores, which
+/// replace what they change; persistent instances are few, so they are written down at once.
+#[derive(Debug)]
+pub struct Frozen {
+    configs: FrozenConfigs,
+    instances: Vec<u8>,
+}
+
+impl Frozen {
     /// Two sections, each with its length in 8 bytes (little-endian) before it: configs, persistent instances.
-    pub fn encode_snapshot(&self) -> Vec<u8> {
-        let mut out = vec![0; 8];
-        self.state.configs.encode(&mut out);
-        let end = out.len();
-        out[..8].copy_from_slice(&((end - 8) as u64).to_le_bytes());
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.configs.bytes_about() + self.instances.len());
         out.extend_from_slice(&[0; 8]);
-        self.state.registry.encode_persistent(&mut out);
-        let length = (out.len() - end - 8) as u64;
-        out[end..end + 8].copy_from_slice(&length.to_le_bytes());
+        self.configs.encode(&mut out);
+        let length = (out.len() - 8) as u64;
+        out[..8].copy_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&(self.instances.len() as u64).to_le_bytes());
+        out.extend_from_slice(&self.instances);
         out
     }
+}
 
-    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed.
-    pub fn restore_snapshot(&mut self, data: &[u8], now_ms: u64) -> Result<(), SnapshotError> {
-        self.state.now_ms = now_ms;
+/// A snapshot that was read, to be put into the stores.
+#[derive(Debug)]
+pub struct DecodedSnapshot<'a> {
+    configs: DecodedConfigs<'a>,
+    instances: &'a [u8],
+}
+
+impl<'a> DecodedSnapshot<'a> {
+    /// Does what takes long of a restoration, so that the hub is not needed meanwhile.
+    pub fn decode(data: &'a [u8]) -> Result<Self, SnapshotError> {
         let (configs, rest) = section(data, "configs")?;
         let (instances, _) = section(rest, "persistent instances")?;
-        let configs = decode(configs).map_err(|error| SnapshotError::Configs(error.to_string()))?;
-        let restored = self.state.registry.restore_persistent(instances, now_ms);
+        let configs = DecodedConfigs::decode(configs).map_err(|error| SnapshotError::Configs(error.to_string()))?;
+        Ok(Self { configs, instances })
+    }
+}
+
+impl Hub {
+    /// A view of what the log has applied that stays as it is while the stores change.
+    pub fn freeze(&self) -> Frozen {
+        let mut instances = Vec::new();
+        self.state.registry.encode_persistent(&mut instances);
+        Frozen { configs: self.state.configs.freeze(), instances }
+    }
+
+    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed. Gives the
+    /// configs that were there, which take a while to let go of.
+    pub fn restore_snapshot(
+        &mut self,
+        snapshot: DecodedSnapshot<'_>,
+        now_ms: u64,
+    ) -> Result<Vec<Arc<StoredConfig>>, SnapshotError> {
+        self.state.now_ms = now_ms;
+        let restored = self.state.registry.restore_persistent(snapshot.instances, now_ms);
         restored.map_err(|error| SnapshotError::Instances(error.to_string()))?;
-        self.state.configs.replace(configs);
-        Ok(())
+        Ok(self.state.configs.replace(snapshot.configs))
     }
 }
 
