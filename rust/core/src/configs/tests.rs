@@ -133,7 +133,19 @@ fn a_snapshot_brings_everything_back_and_replaces_what_was_there() {
     assert_eq!(to.restore(&bytes), Ok(2));
     assert!(to.iter().eq(filled().iter()));
     assert_eq!(encoded(&to), bytes);
+    assert_eq!(to.entries.len(), 2, "nothing is kept of the one that is gone");
     assert_eq!(to.listeners(KEY).count(), 1);
+}
+
+#[test]
+fn stores_that_hold_the_same_write_the_same() {
+    let mut stores = [configs(), configs()];
+    for (store, names) in stores.iter_mut().zip([["a", "b", "c"], ["c", "a", "b"]]) {
+        names.iter().for_each(|name| {
+            store.put(("public", "g", name), config(name));
+        });
+    }
+    assert_eq!(encoded(&stores[0]), encoded(&stores[1]));
 }
 
 #[test]
