@@ -56,7 +56,8 @@ class Following:
             )
             return
         if message.entries:
-            server.take_configurations(message.prev_log_index + 1)
+            # Committed entries stay as they are, and those that are compacted could not be read again.
+            server.take_configurations(max(message.prev_log_index, server.state.commit_index) + 1)
         self._answer(leader_id, message, answer.last_index)
         server.commit(min(message.leader_commit, answer.last_index))
 

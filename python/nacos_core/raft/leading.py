@@ -120,9 +120,7 @@ class Leading:
     def _send_one(self, node_id: str, progress: Progress, prev_log_term: int, now: float) -> None:
         server = self._server
         next_index = progress.next_index
-        last_index, entries = next_index - 1, b""
-        if next_index <= server.log.last_index:
-            last_index, entries = server.log.pack(next_index, server.log.last_index, limits.APPEND_BYTES_MAX)
+        last_index, entries = server.log.pack(next_index, server.log.last_index, limits.APPEND_BYTES_MAX)
         commit_index = server.state.commit_index
         message = AppendEntries(server.current_term, next_index - 1, prev_log_term, last_index, commit_index, entries)
         server.send(node_id, message)
@@ -229,13 +227,13 @@ class Leading:
         if progress.pace is Pace.SNAPSHOT:
             self._send_snapshot(node_id, progress, now)
         else:
-            progress.probe(progress.match_index + 1)
+            progress.lost()
 
     def peer_lost(self, node_id: str) -> None:
         """Its connection has gone: what was under way may not arrive."""
         progress = self.progress.get(node_id)
-        if progress is not None and progress.pace is not Pace.SNAPSHOT:
-            progress.probe(progress.match_index + 1)
+        if progress is not None:
+            progress.lost()
 
     # --- snapshots -------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,11 @@ class Progress:
         self.is_paused = False
         self.in_flight.clear()
 
+    def lost(self) -> None:
+        """What was under way has not arrived: it is sent again, from where the logs are known to agree if anywhere."""
+        if self.pace is not Pace.SNAPSHOT:
+            self.probe(self.next_index if self.pace is Pace.PROBE else self.match_index + 1)
+
     def sent(self, last_index: int, now: float) -> None:
         """A message with entries up to ``last_index`` has left."""
         if self.pace is Pace.REPLICATE:
