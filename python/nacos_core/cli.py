@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nacos_core.node import Node
 
 
-TOOLS = {"cluster": "nacos_core.tools.cluster"}
+TOOLS = {"cluster": "nacos_core.tools.cluster", "simulate": "nacos_core.simulation.command"}
 """Commands with arguments of their own, by module; loaded when they are wanted."""
 
 

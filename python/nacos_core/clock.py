@@ -32,6 +32,11 @@ def process_age_ms() -> int:
     return round(age_seconds * 1000)
 
 
+def elapsed_seconds() -> float:
+    """Of a clock that only goes on; for figures, never for rules."""
+    return time.perf_counter()
+
+
 def timestamp(wall_ms: int) -> str:
     """As the error pages show it: ``2026-11-23T11:57:17.762+00:00``."""
     seconds, millis = divmod(wall_ms, 1000)

@@ -48,6 +48,15 @@ def test_only_the_network_has_sockets_of_peers() -> None:
     assert users == {"network.py"}
 
 
+def test_the_simulation_needs_no_real_world() -> None:
+    """Level (a); its chance comes from seeds alone, which ``test_chance_comes_from_outside`` looks after."""
+    paths = sorted((SOURCE / "simulation").glob("*.py"))
+    assert len(paths) > 5
+    for path in paths:
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert not roots & (FORBIDDEN - {"random"}), path
+
+
 def test_only_one_module_reads_wall_time() -> None:
     readers = {path.name for path in SOURCE.rglob("*.py") if "time" in imports(path)}
     assert readers == {"clock.py"}

@@ -1,0 +1,118 @@
+"""One simulation: a cluster, its clients, its faults, and the verdict on what happened."""
+
+import traceback
+from dataclasses import dataclass, field
+from random import Random
+
+from nacos_core.simulation.clients import ClientProfile, Clients
+from nacos_core.simulation.cluster import Cluster
+from nacos_core.simulation.disks import DiskProfile
+from nacos_core.simulation.faults import FaultProfile, Faults
+from nacos_core.simulation.heal import Healing
+from nacos_core.simulation.history import History
+from nacos_core.simulation.invariants import Invariants, Violation
+from nacos_core.simulation.links import LinkProfile
+from nacos_core.simulation.node import NodeProfile
+from nacos_core.simulation.timeline import Timeline, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What kind of cluster it is, and what it has to suffer."""
+
+    links: LinkProfile = field(default_factory=LinkProfile)
+    node: NodeProfile = field(default_factory=NodeProfile)
+    clients: ClientProfile = field(default_factory=ClientProfile)
+    faults: FaultProfile = field(default_factory=FaultProfile)
+
+    @staticmethod
+    def drawn(chance: Random) -> "Profile":
+        """Links that are near or far, good or bad; disks that are fast or slow; snapshots often or seldom."""
+        near = chance.choice([0.0002, 0.001, 0.005])
+        links = LinkProfile(
+            delay_min_seconds=near,
+            delay_max_seconds=near * chance.choice([2, 5, 10]),
+            loss=chance.choice([0.0, 0.0, 0.01, 0.05]),
+            duplication=chance.choice([0.0, 0.0, 0.02]),
+            is_ordered=chance.random() < 0.5,
+        )
+        disk = DiskProfile(0.0002, chance.choice([0.001, 0.005, 0.02]))
+        node = NodeProfile(
+            disk=disk,
+            snapshot_log_bytes=chance.choice([1024, 4096, 1 << 20]),
+            trailing_entries_count=chance.choice([0, 5, 50]),
+        )
+        return Profile(links=links, node=node)
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of one seed."""
+
+    seed: int
+    failure: str = ""
+    """The rule that was broken and how; empty: none was."""
+    rule: str = ""
+    details: str = ""
+    simulated_seconds: float = 0.0
+    events_count: int = 0
+    messages_count: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    calls_count: int = 0
+    answered_count: int = 0
+    unknown_count: int = 0
+    elections_count: int = 0
+    digest: str = ""
+    """Of the trace, if there was one."""
+    history: History = field(default_factory=History)
+
+
+class Simulation:
+    """A cluster of ``nodes_count`` for ``seconds`` with faults, and as long as it takes to heal without.
+
+    Args:
+        profile: None lets the seed draw it.
+        trace: takes a line for each event; None is faster.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        nodes_count: int = 5,
+        seconds: float = 30.0,
+        profile: Profile | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.seed = seed
+        self.seconds = seconds
+        self.trace = trace
+        self.timeline = Timeline(seed, trace)
+        self.profile = profile or Profile.drawn(self.timeline.chance("profile"))
+        self.invariants = Invariants()
+        self.cluster = Cluster(self.timeline, self.profile.links, self.profile.node, nodes_count, self.invariants)
+        self.clients = Clients(self.timeline, self.profile.clients, self.cluster.processes)
+        self.faults = Faults(self.cluster, self.profile.faults)
+
+    def run(self) -> Report:
+        """Plays it to the end, or to the first thing that must not happen."""
+        report = Report(self.seed, history=self.clients.history, faults=self.faults.counts)
+        try:
+            self.timeline.run_until(self.seconds)
+            self.faults.stop()
+            Healing(self.cluster, self.clients).check()
+        except Violation as violation:
+            report.failure, report.rule = str(violation), violation.rule
+            report.details = traceback.format_exc()
+        except Exception as error:
+            report.failure, report.rule = f"{type(error).__name__}: {error}", type(error).__name__
+            report.details = traceback.format_exc()
+        report.simulated_seconds = self.timeline.now
+        report.events_count = self.timeline.events_count
+        report.messages_count = self.cluster.links.sent_count
+        report.calls_count = self.clients.calls_count
+        report.answered_count = self.clients.answered_count
+        report.unknown_count = self.clients.unknown_count
+        report.elections_count = self.invariants.elections_count
+        report.digest = self.trace.digest if self.trace is not None else ""
+        return report
