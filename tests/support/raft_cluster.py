@@ -127,7 +127,9 @@ class Node(Listener):
         raise AssertionError(f"{self.node_id} always finds something to do")
 
     def take_snapshot(self) -> None:
-        """Takes one now, and compacts the log up to it."""
+        """Takes one now, if anything was applied since the last one, and compacts the log up to it."""
+        if self.replica.last_applied <= self.log.snapshot_index:
+            return
         self.replica._snapshot_log_bytes, self.replica._log_bytes = 0, 1
         self.work()
         self.replica._snapshot_log_bytes = MANY_BYTES
