@@ -117,8 +117,14 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True):
 
     @staticmethod
     def decode(payload: bytes) -> "Configuration":
-        """Raises ``msgspec.DecodeError`` for what ``encode`` did not give."""
-        return _DECODER.decode(memoryview(payload)[1:])
+        """Raises ValueError for what ``encode`` did not give, and where nobody could vote."""
+        try:
+            configuration = _DECODER.decode(memoryview(payload)[1:])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"this is no configuration: {error}") from None
+        if not configuration.voters:
+            raise ValueError("a configuration has no voters")
+        return configuration
 
     def _added(self, member: Member) -> "Configuration":
         if member.part == "voter":

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from nacos_core.raft.configuration import CONFIGURATION_BYTE, Configuration
 from nacos_core.raft.effects import Committed, ConfigurationChanged, Effect, RoleChanged, Send
 from nacos_core.raft.messages import Message
@@ -109,10 +107,7 @@ class Server:
         kept = [(index, configuration) for index, configuration in state.configurations if index < first_index]
         for index in log.indexes_starting_with(CONFIGURATION_BYTE, first_index, log.last_index):
             ((_, _, payload),) = log.slice(index, index, 1)
-            try:
-                kept.append((index, Configuration.decode(payload)))
-            except msgspec.DecodeError as error:
-                raise ValueError(f"entry {index} should be a configuration: {error}") from None
+            kept.append((index, Configuration.decode(payload)))
         state.configurations = kept
         self._forget_old_configurations()
         if (state.configuration_index, state.configuration) != before:

@@ -35,7 +35,7 @@ def decode(data: bytes) -> Snapshot:
     """Raises ValueError: this is no snapshot of a version that can be read."""
     try:
         snapshot = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"this is no snapshot: {error}") from None
     if snapshot.version != SNAPSHOT_VERSION:
         raise ValueError(f"the snapshot has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}")
