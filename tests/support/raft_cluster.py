@@ -232,6 +232,8 @@ class Cluster:
     def tick(self, node_id: str) -> None:
         """Time passes until that node's timer ends; nobody else's ends meanwhile."""
         replica = self.nodes[node_id].replica
+        if replica.deadline == float("inf"):
+            return
         self.now = max(self.now, replica.deadline)
         replica.tick(self.now)
         if replica.machine.state.is_grace_given:  # the clock was far ahead already
