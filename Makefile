@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build serve test verify fix bench compare load clean rust-tests python-tests
+.PHONY: build serve test verify fix bench compare cluster-bench load clean rust-tests python-tests
 
 # The first interpreter on PATH that can do the work: new enough, with TLS to fetch packages and venv to keep them apart.
 PYTHON ?= $(shell IFS=:; for folder in $$PATH; do \
@@ -73,6 +73,11 @@ bench: build
 compare: build
 	cargo build --locked --release --package nacos-load
 	$(BIN)/python benches/compare.py $(ARGS)
+
+## cluster-bench: three nodes as processes, leaders killed, loaded and left behind; writes benches/RESULTS.md
+cluster-bench: build
+	cargo build --locked --release --package nacos-load
+	$(BIN)/python benches/cluster.py $(ARGS)
 
 ## load: the load generator alone, for any server that speaks the protocol
 load:

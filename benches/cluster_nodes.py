@@ -100,7 +100,8 @@ class Cluster:
         for node in self.nodes:
             self.wait_ready(node)
         for node in self.nodes:
-            wait_for(lambda each=node: publish(each, "start", "x") == 200, START_SECONDS, "no writes are taken")
+            complaint = f"{self.name} on {node.address.http} takes no writes"
+            wait_for(lambda each=node: publish(each, "start", "x") == 200, START_SECONDS, complaint)
 
     def wait_ready(self, node: Node) -> None:
         def is_up() -> bool:
