@@ -37,6 +37,11 @@ def elapsed_seconds() -> float:
     return time.perf_counter()
 
 
+def process_cpu_seconds() -> float:
+    """The processor time that this process has used, all threads together; for figures, never for rules."""
+    return time.process_time()
+
+
 def timestamp(wall_ms: int) -> str:
     """As the error pages show it: ``2026-11-23T11:57:17.762+00:00``."""
     seconds, millis = divmod(wall_ms, 1000)

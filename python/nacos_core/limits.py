@@ -111,6 +111,8 @@ CLOSE_SECONDS: Final = 0.8
 """The whole of a clean stop stays below 1 s."""
 
 # Raft
+STALL_SECONDS: Final = 0.15
+"""A timer or a sync that is late by this much is told: it is the shortest election timeout."""
 APPENDS_IN_FLIGHT_MAX: Final = 64
 """Messages with entries that a follower has not answered yet."""
 APPEND_BYTES_MAX: Final = 1024 * 1024

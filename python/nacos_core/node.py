@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from nacos_core import _core, keys, limits
-from nacos_core.clock import WallClock, system_wall_clock
+from nacos_core.clock import WallClock, process_cpu_seconds, system_wall_clock
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
@@ -22,6 +22,7 @@ from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import DescriptorSync, RaftDriver
+from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
@@ -170,6 +171,7 @@ class Node:
             sync=DescriptorSync(self._log),
             send=self._cluster.send if self._cluster is not None else lambda to, message: None,
             settle=self._settle,
+            stalls=None if self._cluster is None else Stalls(process_cpu_seconds),
         )
         self._udp_port = None if self._listeners is None else UdpPort(addresses)
         self._pushes = Pushes(

@@ -15,6 +15,7 @@ from nacos_core.state_machine import Outcome, read_outcome
 if TYPE_CHECKING:
     from nacos_core._core import Log
     from nacos_core.commands import Command
+    from nacos_core.drivers.stalls import Stalls
     from nacos_core.raft.configuration import Change, Configuration
     from nacos_core.raft.messages import ReplicaMessage
 
@@ -47,6 +48,7 @@ class RaftDriver:
     Args:
         send: hands a message to the transport; it may be lost.
         settle: called after anything that clients may have to be told.
+        stalls: is told of timers and syncs; None where time is simulated.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class RaftDriver:
         sync: LogSync,
         send: "Callable[[str, ReplicaMessage], None]",
         settle: Callable[[], None],
+        stalls: "Stalls | None" = None,
     ) -> None:
         self.replica = replica
         self._log = log
         self._sync = sync
         self._send = send
         self._settle = settle
+        self._stalls = stalls
         self._is_stopped = False
         self._sleeps_until = float("inf")
         self._timer_changed = trio.Event()
@@ -170,17 +174,25 @@ class RaftDriver:
     async def _follow_log(self) -> None:
         while True:
             await self._sync.wait()
-            self.replica.poll_log(trio.current_time())
+            now = trio.current_time()
+            self.replica.poll_log(now)
+            if self._stalls is not None:
+                self._stalls.synced(self.replica.synced_ticket, self._log.ticket, now)
             self._after_step()
 
     async def _keep_time(self) -> None:
         while True:
             self._timer_changed = trio.Event()
             self._sleeps_until = self.replica.deadline
+            if self._stalls is not None:
+                self._stalls.sleeps()
             with trio.move_on_at(self._sleeps_until):
                 await self._timer_changed.wait()
                 continue
-            self.replica.tick(trio.current_time())
+            now = trio.current_time()
+            if self._stalls is not None:
+                self._stalls.woke(self._sleeps_until, now)
+            self.replica.tick(now)
             self._settle()
 
     async def _apply_and_work(self, nursery: trio.Nursery) -> None:
@@ -229,6 +241,8 @@ class RaftDriver:
         replica = self.replica
         for to, message in replica.take_outbox():
             self._send(to, message)
+        if self._stalls is not None and self._log.ticket > replica.synced_ticket:
+            self._stalls.written(self._log.ticket, trio.current_time())
         if replica.deadline < self._sleeps_until:
             self._timer_changed.set()
         if replica.has_work:

@@ -146,7 +146,8 @@ class Replica:
         self._changes: dict[int, ChangeComplete] = {}
         self._next_change_id = 0
         self._forwarded: list[Entry] = []
-        self._synced_ticket = 0
+        self.synced_ticket = 0
+        """The log's operations up to here are known to be durable."""
         self._held: list[Send] = []
         self._outbox: list[tuple[str, ReplicaMessage]] = []
         self._jobs: list[Job] = []
@@ -269,7 +270,7 @@ class Replica:
     def poll_log(self, now: float) -> None:
         """The log may have synced. Raises LogFailed: the node must stop."""
         synced = self._log.poll()
-        self._synced_ticket = synced.ticket
+        self.synced_ticket = synced.ticket
         self._step(LogSynced(synced.index, synced.ticket), now)
         held, self._held = self._held, []
         for send in held:
@@ -392,7 +393,7 @@ class Replica:
                 self._listener.removed()
 
     def _send(self, send: Send) -> None:
-        if send.after_ticket <= self._synced_ticket:
+        if send.after_ticket <= self.synced_ticket:
             self._outbox.append((send.to, send.message))
         else:
             self._held.append(send)
