@@ -44,28 +44,16 @@ def free_ports(count: int) -> list[int]:
 class ClusterProcess:
     """Nodes 0, 1, 2 ... of one list. Nothing runs before ``start``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *arguments: str,
-        count: int = 3,
-        new_node: Callable[..., NodeProcess] = NodeProcess,
-    ) -> None:
+    def __init__(self, folder: Path, *arguments: str, count: int = 3) -> None:
         self.folder = folder
         self.arguments = arguments
-        self.nodes: list[NodeProcess] = []
-        self._new_node = new_node
-        self._ports = free_ports(count)
-        for port in self._ports:
-            self.nodes.append(self.make_node(port, "--cluster", self.members))
-
-    @property
-    def members(self) -> str:
-        return ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        ports = free_ports(count)
+        self.members = ",".join(f"127.0.0.1:{port}" for port in ports)
+        self.nodes = [self.make_node(port, "--cluster", self.members) for port in ports]
 
     def make_node(self, port: int, *arguments: str) -> NodeProcess:
         """One more process that this cluster does not know of."""
-        node = self._new_node(self.folder / f"node-{port}", *arguments, *self.arguments)
+        node = NodeProcess(self.folder / f"node-{port}", *arguments, *self.arguments)
         node.port = port
         return node
 
