@@ -1,12 +1,14 @@
 """Who this node is: an id that is made once and kept in the data folder, and how often the node was started."""
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from nacos_core import keys
 from nacos_core.errors import StartError
+
+if TYPE_CHECKING:
+    from nacos_core.storage import Storage
 
 IDENTITY_FILE = "node.json"
 NODE_ID_BYTES = 6
@@ -22,37 +24,31 @@ class Identity(msgspec.Struct, frozen=True):
     """Empty until the node belongs to a cluster, even to one of its own."""
 
 
-def new_identity(entropy: Callable[[int], bytes]) -> Identity:
-    """A node that nobody has met."""
-    return Identity(entropy(NODE_ID_BYTES).hex(), 1)
-
-
-def load_identity(folder: Path, entropy: Callable[[int], bytes]) -> Identity:
-    """The node of that folder at its next start; durable when this returns.
+def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identity:
+    """The node that lives there at its next start, or a new one that nobody has met; durable when this returns.
 
     Raises:
         StartError: the file cannot be used; it names it.
     """
-    path = folder / IDENTITY_FILE
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=Identity)
+        known = msgspec.json.decode(storage.read(IDENTITY_FILE), type=Identity)
         identity = Identity(known.node_id, known.boot + 1, known.cluster_id)
     except FileNotFoundError:
-        identity = new_identity(entropy)
+        identity = Identity(entropy(NODE_ID_BYTES).hex(), 1)
     except (OSError, msgspec.DecodeError) as error:
-        raise StartError(f"{path}: {error}") from None
-    keys.replace_file(path, msgspec.json.encode(identity))
+        raise StartError(f"{storage.place / IDENTITY_FILE}: {error}") from None
+    storage.replace(IDENTITY_FILE, msgspec.json.encode(identity))
     return identity
 
 
-def remember_cluster(folder: Path, identity: Identity, cluster_id: str) -> Identity:
+def remember_cluster(storage: "Storage", identity: Identity, cluster_id: str) -> Identity:
     """The node belongs to that cluster from now on; durable when this returns."""
     identity = Identity(identity.node_id, identity.boot, cluster_id)
-    keys.replace_file(folder / IDENTITY_FILE, msgspec.json.encode(identity))
+    storage.replace(IDENTITY_FILE, msgspec.json.encode(identity))
     return identity
 
 
-def check_log_is_there(folder: Path, identity: Identity, *, is_log_empty: bool) -> None:
+def check_log_is_there(storage: "Storage", identity: Identity, *, is_log_empty: bool) -> None:
     """A voter that has lost its log has forgotten its votes and what it acknowledged: it must not go on under its id.
 
     Raises:
@@ -60,6 +56,6 @@ def check_log_is_there(folder: Path, identity: Identity, *, is_log_empty: bool) 
     """
     if identity.cluster_id and is_log_empty:
         raise StartError(
-            f"{folder} is the folder of node {identity.node_id} of cluster {identity.cluster_id}, but its log is gone: "
-            "start with an empty folder, and the node joins its cluster anew under another id"
+            f"{storage.place} is the folder of node {identity.node_id} of cluster {identity.cluster_id}, but its log "
+            "is gone: start with an empty folder, and the node joins its cluster anew under another id"
         )

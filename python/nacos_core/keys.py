@@ -1,44 +1,29 @@
-"""Small files of the node's own, keys above all, kept in its data folder with no access for anybody else."""
+"""Keys of the node's own, made at the first start and kept with its data."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nacos_core.errors import StartError
 
+if TYPE_CHECKING:
+    from nacos_core.storage import Storage
 
-def load_or_create(path: Path, bytes_count: int, entropy: Callable[[int], bytes]) -> bytes:
-    """The key in the file at ``path``, made and durably written the first time.
+
+def load_or_create(storage: "Storage", name: str, bytes_count: int, entropy: Callable[[int], bytes]) -> bytes:
+    """The key in the file of that name, made and durably written the first time.
 
     Raises:
         StartError: the file is there, and is not a key of this length.
     """
     try:
-        key = path.read_bytes()
+        key = storage.read(name)
     except FileNotFoundError:
         key = entropy(bytes_count)
-        replace_file(path, key)
+        storage.replace(name, key)
         return key
     if len(key) != bytes_count:
         raise StartError(
-            f"{path} has {len(key)} bytes instead of {bytes_count}: restore it, or remove it for a new key"
+            f"{storage.place / name} has {len(key)} bytes instead of {bytes_count}: restore it, or remove it for a new "
+            "key"
         )
     return key
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a small file durably; a crash leaves it as it was, or whole."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    beside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -2,7 +2,6 @@
 
 import base64
 import logging
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from nacos_core import _core, keys, limits
-from nacos_core.clock import WallClock, process_cpu_seconds, system_wall_clock
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
@@ -21,12 +19,12 @@ from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
-from nacos_core.drivers.raft import DescriptorSync, RaftDriver
+from nacos_core.drivers.raft import RaftDriver
 from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
-from nacos_core.identity import check_log_is_there, load_identity, new_identity, remember_cluster
+from nacos_core.identity import check_log_is_there, load_identity, remember_cluster
 from nacos_core.in_process import Configuration, Naming, Writes
 from nacos_core.raft.configuration import Configuration as Members
 from nacos_core.raft.configuration import Member
@@ -38,11 +36,14 @@ from nacos_core.server.context import Context
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
 from nacos_core.state_machine import StateMachine
+from nacos_core.storage import Folder
+from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from nacos_core.drivers.cluster import ClusterDriver
     from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
+    from nacos_core.storage import Storage
 
 _logger = logging.getLogger("nacos_core")
 
@@ -50,8 +51,6 @@ ABILITIES = {"supportPersistentInstanceByGrpc": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
 DIGEST_KEY_FILE = "digest.key"
 DIGEST_KEY_BYTES = 16
-
-Entropy = Callable[[int], bytes]
 
 
 @asynccontextmanager
@@ -93,8 +92,7 @@ async def run_node(
     settings: Settings,
     *,
     announce: Callable[["Node"], None] = lambda node: None,
-    wall_clock: WallClock = system_wall_clock,
-    entropy: Entropy = os.urandom,
+    surroundings: Surroundings | None = None,
 ) -> AsyncIterator["Node"]:
     """As ``open_node``. ``announce`` is called once the ports are bound, before the node is ready."""
     node: Node | None = None
@@ -102,7 +100,7 @@ async def run_node(
     with ExitStack() as resources:
         try:
             async with trio.open_nursery() as nursery:
-                node = Node(settings, resources, nursery, wall_clock, entropy)
+                node = Node(settings, resources, nursery, surroundings or Surroundings())
                 try:
                     await node._start(announce)
                     yield node
@@ -128,30 +126,29 @@ class Node:
         settings: Settings,
         resources: ExitStack,
         nursery: trio.Nursery,
-        wall_clock: WallClock,
-        entropy: Entropy,
+        surroundings: Surroundings,
     ) -> None:
         self.settings = settings
         self._nursery = nursery
-        self._wall_clock = wall_clock
-        self._entropy = entropy
+        self._surroundings = surroundings
+        self._wall_clock = wall_clock = surroundings.wall_clock
+        self._entropy = entropy = surroundings.entropy
         self._is_ready = False
         self._is_abandoned = False
         self.generated_password: str | None = None
         """The administrator's password if this start made it up: it is not to be had again."""
 
         self._cluster_settings = cluster_settings(settings)
-        addresses = resolve(settings.host)
-        if settings.port is not None:
-            check(settings, addresses)
         self._listeners: Listeners | None = None
+        self._udp_port: UdpPort | None = None
         if settings.port is not None:
+            addresses = resolve(settings.host)
+            check(settings, addresses)
+            self._udp_port = UdpPort(addresses)
             self._listeners = bind_pair(settings.host, settings.port, random.Random(entropy(8)))
             resources.callback(self._listeners.close)
-        self.data = _open_folder(settings.data, resources)
-        # What is removed at the end need not survive a power cut.
-        self._is_temporary = settings.data is None
-        self._log = _core.Log.open(str(self.data / "log"), unsafe_no_sync=self._is_temporary)
+        self._storage = surroundings.storage or _open_folder(settings.data, resources)
+        self._log, log_sync = self._storage.open_log()
         resources.callback(self._log.close)
         if self._log.recovery_report:
             _logger.warning("recovery of the log: %s", self._log.recovery_report)
@@ -162,18 +159,18 @@ class Node:
             require_tokens=settings.auth,
         )
         self._state_machine = StateMachine(self._hub, wall_clock)
-        self.identity = new_identity(entropy) if self._is_temporary else load_identity(self.data, entropy)
+        self.identity = load_identity(self._storage, entropy)
         self._cluster, self._peer_listener = self._make_cluster(resources)
         self._bootstrap()
         self._raft = RaftDriver(
             replica=self._make_replica(),
             log=self._log,
-            sync=DescriptorSync(self._log),
+            sync=log_sync,
             send=self._cluster.send if self._cluster is not None else lambda to, message: None,
             settle=self._settle,
-            stalls=None if self._cluster is None else Stalls(process_cpu_seconds),
+            aside=surroundings.aside,
+            stalls=None if self._cluster is None else Stalls(surroundings.cpu_seconds),
         )
-        self._udp_port = None if self._listeners is None else UdpPort(addresses)
         self._pushes = Pushes(
             hub=self._hub,
             state_machine=self._state_machine,
@@ -210,6 +207,11 @@ class Node:
     def host(self) -> str:
         """As it was asked for."""
         return self.settings.host
+
+    @property
+    def data(self) -> Path:
+        """Where its data is kept."""
+        return self._storage.place
 
     @property
     def http_port(self) -> int | None:
@@ -298,7 +300,7 @@ class Node:
         if self._is_abandoned:
             return
         with trio.move_on_after(limits.CLOSE_SECONDS):
-            await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
+            await self._surroundings.aside(self._log.sync, abandon_on_cancel=True)
 
     async def _pump(self) -> None:
         assert self._reactor is not None, "there are sockets"
@@ -326,7 +328,7 @@ class Node:
     def _bootstrap(self) -> None:
         """A node that waits for no others is its own first configuration."""
         is_empty = self._log.last_index == 0 and self._log.term == 0
-        check_log_is_there(self.data, self.identity, is_log_empty=is_empty)
+        check_log_is_there(self._storage, self.identity, is_log_empty=is_empty)
         settings = self._cluster_settings
         if is_empty and settings is not None and settings.listed and self.settings.auth:
             self._require_password()
@@ -351,8 +353,8 @@ class Node:
         return self._entropy(8).hex()
 
     def _remember_cluster(self, cluster_id: str) -> None:
-        if not self._is_temporary and self.identity.cluster_id != cluster_id:
-            self.identity = remember_cluster(self.data, self.identity, cluster_id)
+        if self.identity.cluster_id != cluster_id:
+            self.identity = remember_cluster(self._storage, self.identity, cluster_id)
 
     def _make_cluster(self, resources: ExitStack) -> "tuple[ClusterDriver | None, Listener | None]":
         settings = self._cluster_settings
@@ -364,7 +366,7 @@ class Node:
         from nacos_core.peers.network import TcpNetwork
         from nacos_core.peers.transport import Peers
 
-        network = TcpNetwork()
+        network = self._surroundings.network or TcpNetwork()
         listener = network.listen(PeerAddress(self.settings.host, settings.own.peer_port))
         resources.callback(listener.close)
         peers = Peers(
@@ -400,14 +402,14 @@ class Node:
                     heartbeat_seconds=self.settings.heartbeat_ms / 1000,
                 ),
                 listener=self._cluster,
+                snapshot_log_bytes=self.settings.snapshot_log_bytes,
+                trailing_entries_count=self.settings.trailing_entries_count,
             )
         except ValueError as error:
-            raise StartError(f"the snapshot in {self.data / 'log'} cannot be read: {error}") from None
+            raise StartError(f"the snapshot in {self.data} cannot be read: {error}") from None
 
     def _key(self, name: str, bytes_count: int) -> bytes:
-        if self._is_temporary:
-            return self._entropy(bytes_count)
-        return keys.load_or_create(self.data / name, bytes_count, self._entropy)
+        return keys.load_or_create(self._storage, name, bytes_count, self._entropy)
 
     def _make_gate(self) -> "Gate":
         from nacos_core.auth.attempts import RightPasswords
@@ -463,16 +465,13 @@ def _make_reactor(hub: _core.Hub, listeners: Listeners) -> _core.Reactor:
     return reactor
 
 
-def _open_folder(folder: Path | None, resources: ExitStack) -> Path:
-    if folder is None:
-        from tempfile import TemporaryDirectory
+def _open_folder(folder: Path | None, resources: ExitStack) -> "Storage":
+    if folder is not None:
+        return Folder(folder)
+    from tempfile import TemporaryDirectory
 
-        return Path(resources.enter_context(TemporaryDirectory(prefix="nacos-core-")))
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"cannot make the data folder {folder}: {error.strerror}") from None
-    return folder
+    # What is removed at the end need not survive a power cut.
+    return Folder(Path(resources.enter_context(TemporaryDirectory(prefix="nacos-core-"))), is_lasting=False)
 
 
 def only_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

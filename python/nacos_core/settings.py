@@ -23,7 +23,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int | None = 8848
-    """HTTP port; gRPC is at +1000. 0: a free pair. None (only when embedded): no sockets at all."""
+    """HTTP port; gRPC is at +1000. 0: a free pair. None (only when embedded): no sockets for clients, and peers
+    only where ``advertise`` names the node."""
     data: Path | None = Path("nacos-data")
     """None (only when embedded): a temporary folder that is removed at the end."""
     auth: bool = False
@@ -43,6 +44,9 @@ class Settings:
     election_timeout_ms: int = 150
     """The shortest; each is drawn from here to twice that."""
     heartbeat_ms: int = 50
+    snapshot_log_bytes: int | None = None
+    """None: as ``limits`` says. It can be chosen only when embedded, as can the next one."""
+    trailing_entries_count: int | None = None
     admin_password: str | None = field(default=None, repr=False)
 
 

@@ -29,8 +29,8 @@ def cluster_settings(settings: "Settings") -> ClusterSettings | None:
     wants_peers = (settings.cluster, settings.join, settings.advertise, settings.peer_port)
     if all(setting is None for setting in wants_peers):
         return None
-    if settings.port is None:
-        raise SettingsError("a node without sockets has no peers")
+    if settings.port is None and settings.advertise is None:
+        raise SettingsError("a node without sockets has peers only if ``advertise`` names it")
     if settings.cluster is not None and settings.join is not None:
         raise SettingsError("--cluster begins a cluster and --join enters one: give one of them")
     if settings.cluster is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.stalls import Stalls
     from nacos_core.raft.configuration import Change, Configuration
     from nacos_core.raft.messages import ReplicaMessage
+    from nacos_core.surroundings import Aside
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class RaftDriver:
     Args:
         send: hands a message to the transport; it may be lost.
         settle: called after anything that clients may have to be told.
-        stalls: is told of timers and syncs; None where time is simulated.
+        aside: carries out what takes long.
+        stalls: is told of timers and syncs; None where nobody asks.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RaftDriver:
         sync: LogSync,
         send: "Callable[[str, ReplicaMessage], None]",
         settle: Callable[[], None],
+        aside: "Aside",
         stalls: "Stalls | None" = None,
     ) -> None:
         self.replica = replica
@@ -67,6 +70,7 @@ class RaftDriver:
         self._send = send
         self._settle = settle
         self._stalls = stalls
+        self._aside = aside
         self._is_stopped = False
         self._sleeps_until = float("inf")
         self._timer_changed = trio.Event()
@@ -217,18 +221,18 @@ class RaftDriver:
         self._applied = trio.Event()
 
     async def _carry_out(self, job: Job) -> None:
-        replica, log = self.replica, self._log
+        replica, log, aside = self.replica, self._log, self._aside
         match job:
             case SaveSnapshot(index, term, compact_index, encode):
-                data = await trio.to_thread.run_sync(encode)
-                await trio.to_thread.run_sync(log.save_snapshot, index, term, data)
-                await trio.to_thread.run_sync(log.compact, compact_index)
+                data = await aside(encode)
+                await aside(log.save_snapshot, index, term, data)
+                await aside(log.compact, compact_index)
                 replica.snapshot_saved(len(data))
                 _logger.debug("snapshot of %d bytes at entry %d", len(data), index)
             case LoadSnapshot():
-                replica.snapshot_loaded(await trio.to_thread.run_sync(log.load_snapshot))
+                replica.snapshot_loaded(await aside(log.load_snapshot))
             case RestoreSnapshot(index, term, data):
-                await trio.to_thread.run_sync(log.save_snapshot, index, term, data)
+                await aside(log.save_snapshot, index, term, data)
                 try:
                     replica.snapshot_installed(job, trio.current_time())
                 except ValueError as error:

@@ -109,11 +109,17 @@ def check_overlaps(members: Iterable[Member]) -> None:
 
 
 def find_self(
-    members: Sequence[Member], *, host: str, port: int, advertise: str | None = None, peer_port: int | None = None
+    members: Sequence[Member],
+    *,
+    host: str,
+    port: int | None,
+    advertise: str | None = None,
+    peer_port: int | None = None,
 ) -> Member:
     """The one entry of the list that is this node: the one that ``--advertise`` names, or else ``host:port``.
 
     Args:
+        port: None only with ``advertise``.
         peer_port: of ``--peer-port``, which the list must agree with; None takes what the list says.
 
     Raises:
@@ -130,7 +136,7 @@ def find_self(
             f"{listed}"
         )
     else:
-        source, wanted = "--host and --port", parse_member(join(host, port))
+        source, wanted = "--host and --port", parse_member(join(host, port or 0))
     found = [member for member in members if (member.host, member.port) == (wanted.host, wanted.port)]
     if len(found) != 1:
         raise WrongAddress(
