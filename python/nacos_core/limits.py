@@ -113,6 +113,8 @@ CLOSE_SECONDS: Final = 0.8
 # Raft
 STALL_SECONDS: Final = 0.15
 """A timer or a sync that is late by this much is told: it is the shortest election timeout."""
+STALL_CPU_SECONDS: Final = 0.02
+"""How often the processor time is read at most, to tell whether a late timer's process ran meanwhile."""
 APPENDS_IN_FLIGHT_MAX: Final = 64
 """Messages with entries that a follower has not answered yet."""
 APPEND_BYTES_MAX: Final = 1024 * 1024

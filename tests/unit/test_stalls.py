@@ -23,7 +23,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_timer_that_is_late_is_told(caplog: pytest.LogCaptureFixture, cpu: list[float]) -> None:
     stalls = Stalls(lambda: cpu[0])
-    stalls.sleeps()
+    stalls.sleeps(4.9)
     stalls.woke(due=5.0, now=5.149)
     assert warnings(caplog) == []
     cpu[0] += 0.01
@@ -36,7 +36,7 @@ def test_what_the_process_did_itself_does_not_come_from_outside(
 ) -> None:
     stalls = Stalls(lambda: cpu[0])
     cpu[0] += 7  # before it went to sleep
-    stalls.sleeps()
+    stalls.sleeps(4.9)
     cpu[0] += 0.4  # more than it was late, as several threads may use
     stalls.woke(due=5.0, now=5.3)
     assert warnings(caplog) == ["stall: the timer woke 300 ms late; the process did not run for 0 ms of that"]

@@ -189,7 +189,7 @@ class RaftDriver:
             self._timer_changed = trio.Event()
             self._sleeps_until = self.replica.deadline
             if self._stalls is not None:
-                self._stalls.sleeps()
+                self._stalls.sleeps(trio.current_time())
             with trio.move_on_at(self._sleeps_until):
                 await self._timer_changed.wait()
                 continue
