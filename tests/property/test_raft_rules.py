@@ -127,8 +127,8 @@ def all_messages(number: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
         st.builds(messages.InstallSnapshot, number, number, number, number, flags, blobs),
         st.builds(messages.SnapshotResponse, number, number, number, flags),
         st.builds(messages.TimeoutNow, number),
-        st.builds(messages.ReadIndexRequest, number),
-        st.builds(messages.ReadIndexResponse, number, number | st.none()),
+        st.builds(messages.ReadIndexRequest, st.lists(number, max_size=3).map(tuple)),
+        st.builds(messages.ReadIndexResponse, st.lists(number, max_size=3).map(tuple), number | st.none()),
         st.builds(messages.NotMember, number, number),
     )
 

@@ -97,6 +97,17 @@ def test_other_answers_are_no_votes(answer: VoteResponse) -> None:
     assert server.state.role is Role.CANDIDATE
 
 
+def test_a_promise_for_an_older_term_is_none_for_this_one() -> None:
+    server = a_server("a", "b", "c")
+    server.times_out()
+    server.receives("c", Heartbeat(2, 0, 1))
+    assert ("b", RequestVote(3, 1, 1, is_pre_vote=True)) in server.times_out()
+    server.receives("b", VoteResponse(2, True, True))
+    assert server.state.role is Role.PRE_CANDIDATE
+    server.receives("b", VoteResponse(3, True, True))
+    assert server.state.role is Role.CANDIDATE
+
+
 def test_a_majority_of_refusals_ends_the_election() -> None:
     server = candidate()
     server.receives("b", VoteResponse(2, False))

@@ -272,7 +272,7 @@ def test_reads_before_the_no_op_is_committed_wait_and_share_one_round() -> None:
     """A new leader does not know what its predecessor has called committed."""
     server = a_leader(*ABC)
     server.step(ReadRequested([5, 6]))
-    server.receives("c", ReadIndexRequest(9))
+    server.receives("c", ReadIndexRequest((9,)))
     assert sent(server) == []
     server.receives("b", matches(server))
     rounds = [message for to, message in sent(server) if isinstance(message, Heartbeat) and message.round and to == "b"]
@@ -282,7 +282,7 @@ def test_reads_before_the_no_op_is_committed_wait_and_share_one_round() -> None:
         ReadDecided(5, 2),
         ReadDecided(6, 2),
     ]
-    assert ("c", ReadIndexResponse(9, 2)) in sent(server)
+    assert ("c", ReadIndexResponse((9,), 2)) in sent(server)
 
 
 def test_a_learner_confirms_nothing() -> None:
@@ -294,24 +294,24 @@ def test_a_learner_confirms_nothing() -> None:
 
 def test_a_follower_asks_the_leader() -> None:
     server = a_follower("a", of="b", members=ABC)
-    server.step(ReadRequested([5]))
-    assert sent(server) == [("b", ReadIndexRequest(5))]
-    assert server.step(Received("b", ReadIndexResponse(5, 8))) == [ReadDecided(5, 8)]
+    server.step(ReadRequested([5, 6]))
+    assert sent(server) == [("b", ReadIndexRequest((5, 6)))], "one message and one round for many"
+    assert server.step(Received("b", ReadIndexResponse((5, 6), 8))) == [ReadDecided(5, 8), ReadDecided(6, 8)]
 
 
 def test_without_a_leader_a_read_cannot_be_confirmed() -> None:
     server = a_server(*ABC)
     assert server.step(ReadRequested([5])) == [ReadDecided(5, None)]
-    assert server.receives("b", ReadIndexRequest(6)) == [("b", ReadIndexResponse(6, None))]
+    assert server.receives("b", ReadIndexRequest((6,))) == [("b", ReadIndexResponse((6,), None))]
 
 
 def test_a_leader_that_steps_down_says_so_to_all_who_wait() -> None:
     server = an_established_leader(*ABC)
     server.step(ReadRequested([5]))
-    server.receives("c", ReadIndexRequest(9))
+    server.receives("c", ReadIndexRequest((9,)))
     server.receives("b", HeartbeatResponse(7, 0))
     assert ReadDecided(5, None) in server.effects
-    assert ("c", ReadIndexResponse(9, None)) in sent(server)
+    assert ("c", ReadIndexResponse((9,), None)) in sent(server)
 
 
 def test_a_lone_voter_needs_nobody() -> None:

@@ -188,11 +188,10 @@ class Machine:
         if self._leading is not None:
             self._leading.reads.request("", read_ids)
             return
-        for read_id in read_ids:
-            if server.state.leader_id:
-                server.send(server.state.leader_id, ReadIndexRequest(read_id))
-            else:
-                server.effects.append(ReadDecided(read_id, None))
+        if server.state.leader_id:
+            server.send(server.state.leader_id, ReadIndexRequest(tuple(read_ids)))
+        else:
+            server.effects += [ReadDecided(read_id, None) for read_id in read_ids]
 
     # --- messages --------------------------------------------------------------------------------------------------
 
@@ -213,12 +212,12 @@ class Machine:
                     self._from_leader(sender_id, message, now)
             case NotMember():
                 self._following.not_a_member(message, now)
-            case ReadIndexRequest(read_id) if self._leading is not None:
-                self._leading.reads.request(sender_id, [read_id])
-            case ReadIndexRequest(read_id):
-                server.send(sender_id, ReadIndexResponse(read_id, None))
-            case ReadIndexResponse(read_id, index):
-                server.effects.append(ReadDecided(read_id, index))
+            case ReadIndexRequest(read_ids) if self._leading is not None:
+                self._leading.reads.request(sender_id, read_ids)
+            case ReadIndexRequest(read_ids):
+                server.send(sender_id, ReadIndexResponse(read_ids, None))
+            case ReadIndexResponse(read_ids, index):
+                server.effects += [ReadDecided(read_id, index) for read_id in read_ids]
             case _:
                 is_promise = isinstance(message, VoteResponse) and message.is_pre_vote and message.is_granted
                 if message.term > server.current_term and not is_promise:

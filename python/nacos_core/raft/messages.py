@@ -103,15 +103,15 @@ class TimeoutNow(_Message, frozen=True, tag="timeout"):
 
 
 class ReadIndexRequest(_Message, frozen=True, tag="read"):
-    """A follower wants to read what is committed now. ``read_id`` is never used again, not after a restart either."""
+    """A follower wants to read what is committed now. No id is ever used again, not after a restart either."""
 
-    read_id: Number
+    read_ids: tuple[Number, ...]
 
 
 class ReadIndexResponse(_Message, frozen=True, tag="readable"):
-    """The read may be answered once ``index`` is applied; None: this server does not lead."""
+    """The reads may be answered once ``index`` is applied; None: this server does not lead."""
 
-    read_id: Number
+    read_ids: tuple[Number, ...]
     index: Number | None
 
 

@@ -19,14 +19,14 @@ class Reads:
     def __init__(self, server: Server, leading: "Leading") -> None:
         self._server = server
         self._leading = leading
-        self._early: list[tuple[str, int]] = []
+        self._early: list[tuple[str, tuple[int, ...]]] = []
         """Came before an entry of this term was committed: until then a leader does not know what is."""
-        self._waiting: deque[tuple[int, int, str, int]] = deque()
-        """Round to be confirmed, index to be read at, origin, id of the read."""
+        self._waiting: deque[tuple[int, int, str, tuple[int, ...]]] = deque()
+        """Round to be confirmed, index to be read at, origin, ids of the reads."""
 
     def request(self, origin_id: str, read_ids: "Sequence[int]") -> None:
         """The round that confirms a read begins after the read has come."""
-        self._early += [(origin_id, read_id) for read_id in read_ids]
+        self._early.append((origin_id, tuple(read_ids)))
         self.committed()
 
     def committed(self) -> None:
@@ -35,28 +35,28 @@ class Reads:
             early, self._early = self._early, []
             index = self._server.state.commit_index
             round_number = self._leading.begin_round()
-            self._waiting += [(round_number, index, origin_id, read_id) for origin_id, read_id in early]
+            self._waiting += [(round_number, index, origin_id, read_ids) for origin_id, read_ids in early]
             self.round_answered()
 
     def round_answered(self) -> None:
         """Answers the reads whose round a majority has confirmed."""
         waiting = self._waiting
         while waiting and self._leading.confirms(waiting[0][0]):
-            _, index, origin_id, read_id = waiting.popleft()
-            self._decide(origin_id, read_id, index)
+            _, index, origin_id, read_ids = waiting.popleft()
+            self._decide(origin_id, read_ids, index)
 
     def refuse_all(self) -> None:
         """This server leads no more."""
-        for origin_id, read_id in [*self._early, *((origin, read) for _, _, origin, read in self._waiting)]:
-            self._decide(origin_id, read_id, None)
+        for origin_id, read_ids in [*self._early, *((origin, reads) for _, _, origin, reads in self._waiting)]:
+            self._decide(origin_id, read_ids, None)
         self._early, self._waiting = [], deque()
 
     def _may_begin(self) -> bool:
         return self._server.state.commit_index >= self._leading.term_start_index
 
-    def _decide(self, origin_id: str, read_id: int, index: int | None) -> None:
+    def _decide(self, origin_id: str, read_ids: tuple[int, ...], index: int | None) -> None:
         server = self._server
         if origin_id:
-            server.send(origin_id, ReadIndexResponse(read_id, index))
+            server.send(origin_id, ReadIndexResponse(read_ids, index))
         else:
-            server.effects.append(ReadDecided(read_id, index))
+            server.effects += [ReadDecided(read_id, index) for read_id in read_ids]
