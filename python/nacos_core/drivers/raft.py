@@ -8,6 +8,7 @@ import trio
 
 from nacos_core import commands
 from nacos_core.errors import NacosCoreError, NotReady, StartError
+from nacos_core.raft import snapshots
 from nacos_core.raft.jobs import Job, LoadSnapshot, RestoreSnapshot, SaveSnapshot
 from nacos_core.raft.replica import Replica
 from nacos_core.state_machine import Outcome, read_outcome
@@ -232,8 +233,10 @@ class RaftDriver:
             case LoadSnapshot():
                 replica.snapshot_loaded(await aside(log.load_snapshot))
             case RestoreSnapshot(index, term, data):
-                await aside(log.save_snapshot, index, term, data)
                 try:
+                    # Before it takes the place of a log that this program can read: the leader may be a newer one.
+                    await aside(snapshots.decode, data)
+                    await aside(log.save_snapshot, index, term, data)
                     replica.snapshot_installed(job, trio.current_time())
                 except ValueError as error:
                     raise StartError(f"the snapshot that the leader sent cannot be read: {error}") from None
