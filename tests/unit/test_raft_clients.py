@@ -154,6 +154,17 @@ def test_a_new_start_of_the_origin_ends_what_was_before() -> None:
     assert (sessions.results("a", 1), sessions.results("a", 2)) == ({}, {1: "result 1"})
 
 
+def test_a_result_that_nobody_waits_for_by_then_is_not_remembered() -> None:
+    """Requests of one batch are all begun before the first of them has a result."""
+    sessions = Sessions()
+    first, second, third = Request("a", 1, 1, 1), Request("a", 1, 5, 5), Request("b", 1, 1, 1)
+    for request in (first, second, third, third._replace(boot=2, sequence=9)):
+        assert sessions.begin(request) is Verdict.APPLY
+    for request in (first, second, third):
+        sessions.remember(request, "result")
+    assert sessions.to_data() == {"a": (1, 5, {5: "result"}), "b": (2, 1, {})}
+
+
 def test_who_is_no_member_is_forgotten() -> None:
     sessions = Sessions()
     applied(sessions, 1)
@@ -228,6 +239,19 @@ def test_a_forwarded_write_that_comes_twice_is_applied_once() -> None:
     assert told == [1]
 
 
+def test_repetitions_that_are_committed_together_are_applied_once() -> None:
+    cluster = a_cluster()
+    cluster.write("b", "one")
+    (forward,) = [flight for flight in cluster.flights if isinstance(flight.message, Forward)]
+    cluster.hand_over(forward)
+    cluster.deliver(forward)
+    for flight in [flight for flight in cluster.flights if flight.to == "c"]:
+        cluster.deliver(flight)
+    cluster.deliver([flight for flight in cluster.flights if flight.sender == "c"][-1])
+    assert cluster.nodes["a"].replica.last_applied == 4
+    assert cluster.nodes["a"].words.words == ["one"]
+
+
 def test_who_does_not_lead_refuses_a_forwarded_write() -> None:
     cluster = a_cluster()
     cluster.send("b", "c", Forward(1, 1, 1, msgspec.Raw(COMMAND)))
@@ -255,6 +279,18 @@ def test_what_is_written_while_a_leader_hands_over_waits() -> None:
     cluster.nodes["a"].work()
     cluster.deliver_all()
     assert (cluster.leaders, told) == (["b"], [1])
+
+
+def test_what_was_forwarded_to_a_leader_that_hands_over_is_not_lost_when_that_fails() -> None:
+    cluster, told = a_cluster(), list[Any]()
+    cluster.nodes["c"].crash()
+    cluster.nodes["a"].replica.transfer("c", cluster.now)
+    cluster.write("b", "one", told.append)
+    cluster.deliver_all()
+    for _ in range(7):
+        cluster.tick("a")
+        cluster.deliver_all()
+    assert told == [1]
 
 
 def test_a_write_whose_application_came_by_snapshot_is_answered() -> None:
