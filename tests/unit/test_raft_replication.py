@@ -122,6 +122,16 @@ def test_entries_that_cannot_be_read_leave_the_log_as_it_was(blob: bytes) -> Non
     assert (terms(server), server.state.commit_index, server.state.configuration) == ([1], 0, members(*ABC))
 
 
+def test_a_message_from_before_the_compacted_part_takes_no_members_away() -> None:
+    server = a_follower("a", of="b", members=ABC, terms=[1, 2, 2])
+    server.receives("b", Heartbeat(2, 3, 0))
+    server.log.save_snapshot(2, 2, b"state")
+    server.log.compact(2)
+    server.receives("b", entries(2, (1, 1), (2, b""), (2, b""), (2, b"x")))
+    assert terms(server) == [2, 2]
+    assert server.state.configuration == members(*ABC)
+
+
 # --- leaders -------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +239,14 @@ def test_what_was_lost_is_sent_again() -> None:
     server.now += 0.2
     ((_, message),) = _appends_of(server.receives("b", HeartbeatResponse(2, 1)))
     assert (message.prev_log_index, message.last_index) == (2, 3)
+
+
+def test_a_question_that_was_lost_is_asked_again_where_it_was() -> None:
+    """Not at entry 1, where everything may be compacted."""
+    server = a_leader(*ABC, terms=[1, 1, 1])
+    server.now += 0.2
+    ((_, message),) = _appends_of(server.receives("b", HeartbeatResponse(2, 1)))
+    assert (message.prev_log_index, message.last_index) == (3, 4)
 
 
 def test_what_a_lost_connection_may_have_swallowed_is_sent_again() -> None:
