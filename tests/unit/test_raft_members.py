@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nacos_core._core import Log
 from nacos_core.raft.configuration import (
     AddMember,
     Change,
@@ -31,7 +32,7 @@ from nacos_core.raft.messages import (
     VoteResponse,
 )
 from nacos_core.raft.state import Role
-from support.raft_cluster import members
+from support.raft_cluster import log_of, members
 from support.raft_machine import Server, a_follower, a_leader, a_server, an_established_leader, matches
 
 if TYPE_CHECKING:
@@ -159,6 +160,30 @@ def test_a_removed_node_that_asks_for_votes_is_told() -> None:
     assert server.machine.current_term == 2
 
 
+def test_what_was_committed_before_the_start_is_told_from_the_start_on() -> None:
+    log = log_of(1, configuration=members(*ABC))
+    log.append(1, [members("a", "b").encode()])
+    log.commit(2)
+    assert ("c", NotMember(1, 2)) in Server("a", log).receives("c", RequestVote(9, 1, 1, is_pre_vote=True))
+
+
+def test_without_any_configuration_left_nobody_stands() -> None:
+    """The log of a node that joins can be cut to nothing."""
+    server = a_server("a", is_empty=True)
+    server.receives("b", AppendEntries(2, 0, 0, 1, 0, blob_of(2, members("a", "b").encode())))
+    assert voters(server) == ("a", "b")
+    server.receives("c", AppendEntries(3, 0, 0, 1, 0, blob_of(3, b"")))
+    assert server.state.configuration is None
+    assert server.times_out() == []
+    assert server.machine.deadline == float("inf")
+
+
+def blob_of(term: int, payload: bytes) -> bytes:
+    log = Log.in_memory()
+    log.append(term, [payload])
+    return log.pack(1, 1, 1000)[1]
+
+
 def test_whoever_is_a_member_again_takes_part_again() -> None:
     server = a_server(*ABC, node_id="c")
     server.receives("a", NotMember(1, 2))
@@ -206,6 +231,15 @@ def test_whoever_comes_to_the_address_of_a_dead_member_takes_its_place() -> None
 def test_a_configuration_is_read_as_it_was_written() -> None:
     configuration = members(*ABC, learners=["l"])
     assert Configuration.decode(configuration.encode()) == configuration
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xc1", b"\xc1nonsense", b"\xc1\x92\xa1\xff\x90", Configuration.make("cluster", []).encode()]
+)
+def test_what_is_no_configuration_is_refused(payload: bytes) -> None:
+    """Bytes that mean nothing or are no text; and without voters nobody could ever lead."""
+    with pytest.raises(ValueError, match="configuration"):
+        Configuration.decode(payload)
 
 
 # --- handing over --------------------------------------------------------------------------------------------------

@@ -265,6 +265,15 @@ def test_nobody_has_more_than_the_leader(message: AppendResponse | SnapshotRespo
     assert server.state.commit_index == 2
 
 
+def test_a_refusal_sends_a_leader_back_and_never_forth() -> None:
+    server = an_established_leader(*ABC)
+    server.receives("b", AppendResponse(2, False, 9, 8))
+    assert server.effects == []
+    server = a_leader(*ABC)
+    ((_, message),) = _appends_of(server.receives("b", AppendResponse(2, False, 1, 50)))
+    assert (message.prev_log_index, message.last_index) == (0, 2)
+
+
 def test_strangers_are_not_counted() -> None:
     server = a_leader(*ABC)
     server.receives("stranger", matches(server))
