@@ -299,6 +299,8 @@ class Node:
             self._reactor.close(self._wall_clock())
         if self._is_abandoned:
             return
+        # So that the next start knows what is committed, also if it finds no leader.
+        self._log.mark_commit()
         with trio.move_on_after(limits.CLOSE_SECONDS):
             await self._surroundings.aside(self._log.sync, abandon_on_cancel=True)
 

@@ -77,6 +77,9 @@ class RaftDriver:
         self._timer_changed = trio.Event()
         self._work = trio.Event()
         self._applied = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._is_applying = True
+        """Also before ``run``: what is committed already waits until then."""
 
     # --- what clients want -----------------------------------------------------------------------------------------
 
@@ -155,12 +158,14 @@ class RaftDriver:
         Raises:
             LogFailed: a sync failed. What was not synced may be lost, so the node must stop.
         """
-        self.replica.start(trio.current_time())
-        self._after_step()
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._is_applying = False
+            self.replica.start(trio.current_time())
+            self._after_step()
             nursery.start_soon(self._follow_log)
             nursery.start_soon(self._keep_time)
-            nursery.start_soon(self._apply_and_work, nursery)
+            nursery.start_soon(self._apply_the_rest)
 
     async def wait_applied(self, is_enough: Callable[[], bool]) -> None:
         """Waits until ``is_enough`` says so, which it is asked whenever entries were applied or a cluster has begun."""
@@ -200,22 +205,29 @@ class RaftDriver:
             self.replica.tick(now)
             self._settle()
 
-    async def _apply_and_work(self, nursery: trio.Nursery) -> None:
-        replica = self.replica
+    async def _apply_the_rest(self) -> None:
+        """What is too much for one turn is applied in several, and other tasks get theirs between."""
         while True:
             await self._work.wait()
             self._work = trio.Event()
-            while True:
-                before = replica.last_applied
-                replica.apply_some(trio.current_time())
-                for job in replica.take_jobs():
-                    nursery.start_soon(self._carry_out, job)
-                if replica.last_applied != before:
-                    self._wake_waiters()
-                self._settle()
-                if not replica.has_to_apply:
-                    break
-                await trio.lowlevel.checkpoint()
+            self._apply()
+            await trio.lowlevel.checkpoint()
+
+    def _apply(self) -> None:
+        # In whichever task is running: to wake another one would cost every write that wait.
+        replica = self.replica
+        before = replica.last_applied
+        self._is_applying = True
+        replica.apply_some(trio.current_time())
+        for job in replica.take_jobs():
+            assert self._nursery is not None, "nothing is applied before run"
+            self._nursery.start_soon(self._carry_out, job)
+        if replica.last_applied != before:
+            self._wake_waiters()
+        self._settle()
+        self._is_applying = False
+        if replica.has_work:
+            self._work.set()
 
     def _wake_waiters(self) -> None:
         self._applied.set()
@@ -252,8 +264,8 @@ class RaftDriver:
             self._stalls.written(self._log.ticket, trio.current_time())
         if replica.deadline < self._sleeps_until:
             self._timer_changed.set()
-        if replica.has_work:
-            self._work.set()
+        if replica.has_work and not self._is_applying:
+            self._apply()
 
 
 def _call(complete: Complete, result: Outcome | NacosCoreError) -> None:
