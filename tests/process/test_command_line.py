@@ -143,11 +143,11 @@ def test_two_signals_in_a_row_are_as_good_as_one(start_node: StartNode) -> None:
 SLOW_REPLAY = """
 import sys, time
 from nacos_core import cli, state_machine
-apply = state_machine.StateMachine._apply_encoded
-def apply_slowly(*arguments):
-    time.sleep(0.00001)
-    return apply(*arguments)
-state_machine.StateMachine._apply_encoded = apply_slowly
+apply = state_machine.StateMachine.apply
+def apply_slowly(machine, batch):
+    time.sleep(0.0001 * len(batch))
+    return apply(machine, batch)
+state_machine.StateMachine.apply = apply_slowly
 sys.exit(cli.main(sys.argv[1:]))
 """
 
