@@ -253,5 +253,5 @@ class RaftMachine(RuleBasedStateMachine):
             msgspec.msgpack.encode(node.replica.sessions.to_data())
 
 
-RaftMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=60)
+RaftMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=80)
 TestRaftMachine = RaftMachine.TestCase
