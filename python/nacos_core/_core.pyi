@@ -343,8 +343,9 @@ class Hub:
     def freeze(self) -> Frozen:
         """What both are now. It shares the contents, so it takes little time and memory."""
 
-    def restore_snapshot(self, data: bytes, now_ms: int) -> None:
-        """Replaces both by what `Frozen.encode` wrote. ValueError says what is wrong; nothing has changed then.
+    def restore_snapshot(self, data: bytes, now_ms: int) -> list[tuple[str, str, str]]:
+        """Replaces both by what `Frozen.encode` wrote, and answers the configs whose content is not what it was.
+        ValueError says what is wrong; nothing has changed then.
 
         Reading it takes longest, and needs neither the stores nor the interpreter: call it from a worker thread if it
         is large and others want to go on."""

@@ -391,7 +391,7 @@ class Node:
 
     def _make_replica(self) -> Replica:
         try:
-            return Replica(
+            replica = Replica(
                 node_id=self.identity.node_id,
                 boot=self.identity.boot,
                 log=self._log,
@@ -409,6 +409,9 @@ class Node:
             )
         except ValueError as error:
             raise StartError(f"the snapshot in {self.data} cannot be read: {error}") from None
+        # Nobody listens yet.
+        self._state_machine.take_changed_configs()
+        return replica
 
     def _key(self, name: str, bytes_count: int) -> bytes:
         return keys.load_or_create(self._storage, name, bytes_count, self._entropy)

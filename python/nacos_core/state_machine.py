@@ -125,7 +125,8 @@ class StateMachine:
         snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
         if snapshot.version != SNAPSHOT_VERSION:
             raise ValueError(f"the state has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}")
-        self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
+        changed = self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
+        self._changed_configs.update(dict.fromkeys(changed))
         self.administrator = snapshot.administrator
 
     def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:

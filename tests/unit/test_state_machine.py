@@ -208,3 +208,15 @@ def test_a_snapshot_of_another_version_is_refused(machine: StateMachine) -> None
     unreadable = msgspec.msgpack.encode([99, None, b""])
     with pytest.raises(ValueError, match="99"):
         machine.restore(unreadable)
+
+
+def test_a_snapshot_that_a_leader_sends_tells_listeners_what_it_changes(machine: StateMachine) -> None:
+    for name, content in (("same", "1"), ("other", "1"), ("gone", "1")):
+        apply(machine, PublishConfig("public", "G", name, content.encode(), "text"))
+    machine.take_changed_configs()
+    leader = StateMachine(a_hub(), lambda: 2000)
+    for name, content in (("same", "1"), ("other", "2"), ("new", "1")):
+        apply(leader, PublishConfig("public", "G", name, content.encode(), "text"))
+    machine.restore(leader.freeze().encode())
+    changed = sorted(name for _, _, name in machine.take_changed_configs())
+    assert changed == ["gone", "new", "other"]

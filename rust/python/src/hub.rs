@@ -381,15 +381,16 @@ impl Hub {
         Frozen(py.detach(|| self.lock().freeze()))
     }
 
-    fn restore_snapshot(&self, py: Python<'_>, data: &[u8], now_ms: u64) -> PyResult<()> {
+    fn restore_snapshot(&self, py: Python<'_>, data: &[u8], now_ms: u64) -> PyResult<Vec<(String, String, String)>> {
         let restored = py.detach(|| {
             let decoded = DecodedSnapshot::decode(data)?;
-            let before = self.lock().restore_snapshot(decoded, now_ms)?;
+            let replaced = self.lock().restore_snapshot(decoded, now_ms)?;
             // Now that the hub is free for others.
-            drop(before);
-            Ok(())
+            drop(replaced.before);
+            Ok(replaced.changed)
         });
-        restored.map_err(|error| errors::snapshot(&error))
+        let changed = restored.map_err(|error| errors::snapshot(&error))?;
+        Ok(changed.iter().map(|key| (key.namespace().into(), key.group().into(), key.name().into())).collect())
     }
 
     fn set_ready(&self, ready: bool) {

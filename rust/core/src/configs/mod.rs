@@ -9,7 +9,7 @@ mod store;
 pub use crate::registry::{KeyParts, SnapshotError};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
-pub use snapshot::{DecodedConfigs, FrozenConfigs};
+pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
 use crate::registry::links::Links;
 use crate::registry::{NameHash, ResourceKey};

@@ -29,10 +29,10 @@ impl Configs {
         Ok(self.len())
     }
 
-    /// The second half of [`restore`](Self::restore), which cannot fail. Gives what was there: to let go of many configs
-    /// takes long, so it is left to whoever need not hold the store any more.
-    pub(crate) fn replace(&mut self, configs: DecodedConfigs<'_>) -> Vec<Arc<StoredConfig>> {
-        let before: Vec<_> = self.entries.iter_mut().filter_map(|(_, entry)| entry.config.take()).collect();
+    /// The second half of [`restore`](Self::restore), which cannot fail.
+    pub(crate) fn replace(&mut self, configs: DecodedConfigs<'_>) -> Replaced {
+        let taken = self.entries.iter_mut().filter_map(|(id, entry)| Some((id, entry.config.take()?)));
+        let before: Vec<(usize, Arc<StoredConfig>)> = taken.collect();
         let ids_before: Vec<u32> = std::mem::take(&mut self.order).into_values().collect();
         // They come in key order, so the map is built at once.
         let entries = configs.0.into_iter().map(|(key, config)| {
@@ -42,9 +42,33 @@ impl Configs {
         });
         let order = entries.collect();
         self.order = order;
+        let changed = self.changed_since(&before);
         ids_before.into_iter().for_each(|id| self.remove_if_unused(id));
-        before
+        Replaced { changed, before }
     }
+
+    /// The keys whose content is another than in `before`, which is in the order of the entries.
+    fn changed_since(&self, before: &[(usize, Arc<StoredConfig>)]) -> Vec<ConfigKey> {
+        let mut before = before.iter().peekable();
+        let mut changed = Vec::new();
+        for (id, entry) in &self.entries {
+            let old = before.next_if(|(old_id, _)| *old_id == id).map(|(_, config)| config.md5());
+            if old != entry.config.as_ref().map(|config| config.md5()) {
+                changed.push(entry.key.clone());
+            }
+        }
+        changed
+    }
+}
+
+/// What a restoration leaves behind.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The configs that are not what they were.
+    pub changed: Vec<ConfigKey>,
+    /// What was there, by entry: to let go of many configs takes long, so it is left to whoever need not hold the store
+    /// any more.
+    pub before: Vec<(usize, Arc<StoredConfig>)>,
 }
 
 /// The configs of a snapshot, read but not yet in any store.

@@ -1,8 +1,7 @@
 //! A snapshot of what the log has applied to the stores: configs and persistent instances.
 
 use super::Hub;
-use crate::configs::{DecodedConfigs, FrozenConfigs, StoredConfig};
-use std::sync::Arc;
+use crate::configs::{DecodedConfigs, FrozenConfigs, Replaced};
 
 /// Why a snapshot cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +61,8 @@ impl Hub {
         Frozen { configs: self.state.configs.freeze(), instances }
     }
 
-    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed. Gives the
-    /// configs that were there, which take a while to let go of.
-    pub fn restore_snapshot(
-        &mut self,
-        snapshot: DecodedSnapshot<'_>,
-        now_ms: u64,
-    ) -> Result<Vec<Arc<StoredConfig>>, SnapshotError> {
+    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed.
+    pub fn restore_snapshot(&mut self, snapshot: DecodedSnapshot<'_>, now_ms: u64) -> Result<Replaced, SnapshotError> {
         self.state.now_ms = now_ms;
         let restored = self.state.registry.restore_persistent(snapshot.instances, now_ms);
         restored.map_err(|error| SnapshotError::Instances(error.to_string()))?;
