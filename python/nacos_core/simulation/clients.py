@@ -32,6 +32,8 @@ class ClientProfile:
     clients_count: int = 4
     keys_count: int = 3
     pause_seconds: float = 0.4
+    writes_share: float = 0.6
+    """Of all calls; some of them are swaps, and some of the others read what a node just has."""
 
 
 class Clients:
@@ -39,10 +41,18 @@ class Clients:
 
     Args:
         processes: gives those that run now, in a defined order.
+        refused: is told of each operation that has not happened, as a client was told.
     """
 
-    def __init__(self, timeline: Timeline, profile: ClientProfile, processes: Callable[[], Sequence[Process]]) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        profile: ClientProfile,
+        processes: Callable[[], Sequence[Process]],
+        refused: Callable[[int], None],
+    ) -> None:
         self.history = History()
+        self.refused = refused
         self.floor = 0
         """The position that some client knows to have been reached: nothing older may be told from then on."""
         self.answered_count = 0
@@ -82,9 +92,10 @@ class Clients:
         key = f"key{chance.randrange(self._profile.keys_count)}"
         kind = chance.random()
         finished = partial(self._pause, client, chance)
-        if kind < 0.45:
+        writes_share = self._profile.writes_share
+        if kind < writes_share * 0.75:
             operation = Operation("write", self.next_number(), key, self._next_number)
-        elif kind < 0.6:
+        elif kind < writes_share:
             expected = process.registers.values.get(key, 0)
             operation = Operation("swap", self.next_number(), key, self._next_number, expected)
         else:
@@ -192,6 +203,7 @@ class Writing(_OneCall):
             self._over(is_known=False)
         elif isinstance(outcome, NacosCoreError):
             self._record.is_refused = True
+            self._clients.refused(self._operation.number)
             self._refused(outcome)
         else:
             self.position, has_written = outcome

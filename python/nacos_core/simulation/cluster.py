@@ -44,11 +44,14 @@ class Cluster:
         self._slots_count = 0
         self._generations: dict[str, int] = {}
         self._moves_count = 0
-        members = [self._new_member("voter") for _ in range(nodes_count)]
-        configuration = Configuration.make("simulated", members)
-        for member in members:
+        self._first_members = [self._new_member("voter") for _ in range(nodes_count)]
+
+    def start(self) -> None:
+        """Starts the first members."""
+        configuration = Configuration.make("simulated", self._first_members)
+        for member in self._first_members:
             self._new_host(member.node_id).start(configuration)
-        timeline.after(OPERATOR_SECONDS, self._operate)
+        self.timeline.after(OPERATOR_SECONDS, self._operate)
 
     # --- looked at -------------------------------------------------------------------------------------------------
 
@@ -70,10 +73,14 @@ class Cluster:
         return state.configuration if state.commit_index >= state.configuration_index else None
 
     def may_lose(self, node_id: str) -> bool:
-        """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it."""
+        """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it.
+
+        Whoever is about to get a vote counts like a voter.
+        """
         lost = self.lost_ids | {node_id}
-        voters = self.invariants.voters_in_force(list(self.hosts))
-        return bool(voters) and all(sum(voter in lost for voter in some) <= (len(some) - 1) // 2 for some in voters)
+        in_force = self.invariants.configurations_in_force(list(self.hosts))
+        lost_count = len(lost & {node_id for configuration in in_force for node_id in configuration.node_ids})
+        return bool(in_force) and all(lost_count <= (len(some.voters) - 1) // 2 for some in in_force)
 
     # --- what happens to hosts -------------------------------------------------------------------------------------
 
@@ -110,7 +117,7 @@ class Cluster:
         self._new_host(member.node_id).start()
         self.tasks.append(AddMember(member))
         if is_learner:
-            self.tasks.append(PromoteMember(member.node_id))
+            self.tasks.append(EnrolMember(member.node_id))
 
     def shrink(self, node_id: str) -> None:
         """One node less."""
@@ -165,9 +172,9 @@ def _is_done(task: Change, configuration: Configuration) -> bool:
     match task:
         case AddMember(member):
             return configuration.find(member.node_id) is not None
-        case PromoteMember(node_id) | EnrolMember(node_id):
+        case EnrolMember(node_id) | PromoteMember(node_id):
             found = configuration.find(node_id)
-            return found is None or found.part == "voter"
+            return found is None or found.part != "learner"
         case RemoveMember(node_id):
             return configuration.find(node_id) is None
         case MoveMember(node_id, address, _):

@@ -18,6 +18,8 @@ class FaultProfile:
     """Which faults there are, and how long it is on average from one to the next."""
 
     pause_seconds: float = 1.5
+    lasting_seconds: float = 5.0
+    """The longest that links and disks are bad, or a node is down."""
     kinds: "Sequence[str] | None" = None
     """None: all of them."""
 
@@ -31,6 +33,7 @@ class Faults:
         self._timeline = cluster.timeline
         self._chance = cluster.timeline.chance("faults")
         self._pause_seconds = profile.pause_seconds
+        self._lasting_seconds = profile.lasting_seconds
         self._is_over = False
         every: dict[str, tuple[int, Callable[[Host], bool]]] = {
             "kill": (10, self._kill),
@@ -94,7 +97,11 @@ class Faults:
         hosts = list(self._cluster.hosts.values())
         return self._chance.choice(hosts) if hosts else None
 
-    def _seconds(self, low: float, high: float) -> float:
+    def _seconds(self, low: float) -> float:
+        return self._share(low, max(low, self._lasting_seconds))
+
+    def _share(self, low: float, high: float) -> float:
+        """More often little than much."""
         return low + (high - low) * self._chance.random() ** 2
 
     # --- processes -------------------------------------------------------------------------------------------------
@@ -103,7 +110,7 @@ class Faults:
         if host.process is None:
             return False
         host.crash(is_power_cut=is_power_cut)
-        self._cluster.restart_later(host, self._seconds(0.05, 4.0))
+        self._cluster.restart_later(host, self._seconds(0.05))
         return True
 
     def _kill(self, host: Host) -> bool:
@@ -125,7 +132,7 @@ class Faults:
     def _stall(self, host: Host) -> bool:
         if host.process is None:
             return False
-        host.process.stalled_until = self._timeline.now + self._seconds(0.05, 1.5)
+        host.process.stalled_until = self._timeline.now + self._share(0.05, 1.5)
         return True
 
     def _jump(self, host: Host) -> bool:
@@ -149,7 +156,7 @@ class Faults:
                 receiver = cluster.hosts.get(link[1])
                 if receiver is not None and receiver.process is not None:
                     self._timeline.after(self._chance.random(), receiver.process.peer_lost, link[0])
-        self._mend_later(links, self._seconds(0.1, 5.0))
+        self._mend_later(links, self._seconds(0.1))
         return bool(links)
 
     def _mend_later(self, links: list[tuple[str, str]], seconds: float) -> None:
@@ -182,23 +189,23 @@ class Faults:
     def _slow_links(self, host: Host) -> bool:
         links = self._links_of(host)
         for link in links:
-            self._cluster.links.slow(*link, extra_seconds=self._seconds(0.01, 0.5))
-        self._mend_later(links, self._seconds(0.5, 5.0))
+            self._cluster.links.slow(*link, extra_seconds=self._share(0.01, 0.5))
+        self._mend_later(links, self._seconds(0.3))
         return True
 
     def _lose_messages(self, host: Host) -> bool:
         links = [(one, other) for one in self._cluster.hosts for other in self._cluster.hosts if one != other]
-        share = self._seconds(0.02, 0.5)
+        share = self._share(0.02, 0.5)
         for link in links:
             self._cluster.links.lose(*link, share=share)
-        self._mend_later(links, self._seconds(0.5, 5.0))
+        self._mend_later(links, self._seconds(0.3))
         return True
 
     # --- disks -----------------------------------------------------------------------------------------------------
 
     def _slow_disk(self, host: Host) -> bool:
         host.disk.slowness = self._chance.choice([10.0, 100.0, 300.0])
-        self._timeline.after(self._seconds(0.5, 5.0), self._speed_up, host)
+        self._timeline.after(self._seconds(0.3), self._speed_up, host)
         return True
 
     def _speed_up(self, host: Host) -> None:
@@ -222,7 +229,7 @@ class Faults:
         self._cluster.lost_ids.add(host.node_id)
         host.is_damaged = True
         host.crash(is_power_cut=True)
-        self._timeline.after(self._seconds(0.1, 4.0), self._cluster.replace, host)
+        self._timeline.after(self._seconds(0.1), self._cluster.replace, host)
         return True
 
     def _flip_bits(self, host: Host) -> bool:
@@ -232,7 +239,7 @@ class Faults:
         host.crash(is_power_cut=self._chance.random() < 0.5)
         for _ in range(self._chance.randrange(1, 4)):
             self._timeline.note(host.node_id, host.disk.damage())
-        self._cluster.restart_later(host, self._seconds(0.1, 4.0))
+        self._cluster.restart_later(host, self._seconds(0.1))
         return True
 
     # --- members ---------------------------------------------------------------------------------------------------

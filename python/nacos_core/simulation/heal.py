@@ -89,8 +89,10 @@ class Healing:
 
     def _are_equal(self) -> bool:
         leader = self._cluster.leader()
-        return leader is not None and all(
-            process.replica.last_applied == leader.log.last_index for process in self._members()
+        return (
+            leader is not None
+            and self._has_one_leader()
+            and all(process.replica.last_applied == leader.log.last_index for process in self._members())
         )
 
     def _check_states(self) -> None:

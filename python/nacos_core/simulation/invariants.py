@@ -7,7 +7,6 @@ Names are those of figure 3 of the paper; those that end in ``Inv`` are of etcd'
 from dataclasses import dataclass, field
 from typing import Final
 
-from nacos_core._core import Log
 from nacos_core.raft.configuration import CONFIGURATION_BYTE, Configuration
 from nacos_core.raft.messages import (
     AppendResponse,
@@ -75,6 +74,7 @@ class Invariants:
         """By index and term: the term of the entry before, and the payload."""
         self._digests: list[int] = [0]
         self._numbers: set[int] = set()
+        self._refused: set[int] = set()
 
     # --- where steps are looked at ----------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class Invariants:
         self._check_promises_kept(node, process)
         self._read_log_anew(node, process)
         node.process, node.leading = process, None
-        node.commit_index = process.replica.commit_index
+        node.commit_index = process.replica.machine.state.commit_index
         node.last_applied = process.replica.last_applied
         self._check_committed(node, process, 0, [], False)
 
@@ -108,7 +108,7 @@ class Invariants:
             node.leading = leading
             if leading is not None:
                 self._check_elected(node, process)
-        commit_index = replica.commit_index
+        commit_index = replica.machine.state.commit_index
         if commit_index != node.commit_index:
             before, node.commit_index = node.commit_index, commit_index
             self._check_committed(node, process, before, configurations, was_leading or leading is not None)
@@ -147,14 +147,22 @@ class Invariants:
             raise Violation("State Machine Safety", f"{process.node_id} restored a state that nobody had")
         if number in self._numbers:
             raise Violation("Applied Once", f"{process.node_id} applied operation {number} for a second time")
+        if number in self._refused:
+            raise Violation("Honest Refusals", f"operation {number} was refused, and {process.node_id} applied it")
         self._numbers.add(number)
         self._digests.append(digest)
         self.position = position
 
-    def voters_in_force(self, node_ids: list[str]) -> list[tuple[str, ...]]:
-        """By whose majority each of these nodes goes, each only once."""
+    def refused(self, number: int) -> None:
+        """A client was told that its operation has not happened, so it never does."""
+        self._refused.add(number)
+        if number in self._numbers:
+            raise Violation("Honest Refusals", f"operation {number} was refused, but it was applied")
+
+    def configurations_in_force(self, node_ids: list[str]) -> list[Configuration]:
+        """By what these nodes go, each only once."""
         in_force = (self._nodes[node_id].configurations for node_id in node_ids if node_id in self._nodes)
-        return list(dict.fromkeys(configurations[-1][1].voters for configurations in in_force if configurations))
+        return list(dict.fromkeys(configurations[-1][1] for configurations in in_force if configurations))
 
     # --- rules -----------------------------------------------------------------------------------------------------
 
@@ -167,7 +175,23 @@ class Invariants:
         if other != leader:
             raise Violation("Election Safety", f"{process.node_id} leads in term {term}, and so did {other[0]}")
         node.leads_in_term = term
+        self._check_votes(node, process.node_id, term)
         self._check_completeness(node, process.node_id)
+
+    def _check_votes(self, node: Watched, node_id: str, term: int) -> None:
+        """A leader has the votes of a majority in the very term that it leads (5.2); its own needs no message."""
+        voters = node.configurations[-1][1].voters if node.configurations else ()
+        granted = [
+            voter
+            for voter in voters
+            if (voter == node_id and len(voters) == 1)
+            or (voter in self._nodes and self._nodes[voter].promised_votes.get(term) == node_id)
+        ]
+        if len(granted) <= len(voters) // 2:
+            raise Violation(
+                "Elected by a Majority",
+                f"{node_id} leads in term {term} with the votes of {', '.join(granted) or 'nobody'}",
+            )
 
     def _check_completeness(self, node: Watched, node_id: str) -> None:
         """Leader Completeness (5.4; LeaderCompletenessInv): a leader has every committed entry of earlier terms.
@@ -214,7 +238,7 @@ class Invariants:
         node.last_index, node.last_term = log.last_index, log.last_term
         applied = process.replica.applied_configuration
         node.configurations = [applied] if applied is not None else []
-        self._take_entries(node, process.node_id, log, log.first_index)
+        self._take_entries(node, process, log.first_index)
 
     def _log_changed(self, node: Watched, process: Process) -> None:
         """Leader Append-Only (5.3), and that nobody cuts what it knows to be committed (5.4.3; LogInv)."""
@@ -237,24 +261,25 @@ class Invariants:
                 terms.pop(gone, None)
             node.base_index = floor
         node.last_index, node.last_term = log.last_index, log.last_term
-        known = [(at, configuration) for at, configuration in node.configurations if at <= kept]
-        applied = process.replica.applied_configuration
-        if applied is not None and applied[0] <= floor:
-            # It may have come with a snapshot.
-            known = [applied, *((at, configuration) for at, configuration in known if at > applied[0])]
-        node.configurations = known
-        self._take_entries(node, process.node_id, log, kept + 1)
+        node.configurations = [known for known in node.configurations if known[0] <= kept]
+        replica = process.replica
+        if replica.applied_configuration is not None:
+            # It may have come with a snapshot, in place of what stood in the log.
+            later = [known for known in node.configurations if known[0] > replica.last_applied]
+            node.configurations = [replica.applied_configuration, *later]
+        self._take_entries(node, process, kept + 1)
         self._check_configuration(node, process)
 
-    def _take_entries(self, node: Watched, node_id: str, log: Log, first_index: int) -> None:
+    def _take_entries(self, node: Watched, process: Process, first_index: int) -> None:
         """Log Matching (5.3; LogMatchingInv): an index and a term name one entry, and everything before it."""
-        index = first_index
+        node_id, log, index = process.node_id, process.log, first_index
         before = node.terms.get(index - 1) if index - 1 > node.base_index else log.term_at(index - 1)
         while index <= node.last_index:
             for at, term, payload in log.slice(index, node.last_index, SLICE_BYTES):
                 known = self._entries.get((at, term))
                 if known is None:
                     self._entries[(at, term)] = (before or 0, payload)
+                    self._check_change(node, process, at, term, payload)
                 elif known[1] != payload:
                     raise Violation("Log Matching", f"{node_id} has another entry {at} of term {term}")
                 elif before is not None and known[0] != before:
@@ -266,6 +291,20 @@ class Invariants:
                 if payload and payload[0] == CONFIGURATION_BYTE and at > newest_index:
                     node.configurations.append((at, Configuration.decode(payload)))
                 index = at + 1
+
+    def _check_change(self, node: Watched, process: Process, index: int, term: int, payload: bytes) -> None:
+        """One voter changes at a time (the thesis, section 4.1), after an entry of the own term is committed
+        (D. Ongaro, raft-dev, July 2015); looked at when the leader appends it."""
+        if index == 1 or payload[:1] != bytes((CONFIGURATION_BYTE,)) or not node.configurations:
+            return
+        node_id, commit_index = process.node_id, process.replica.machine.state.commit_index
+        before_index, before = node.configurations[-1]
+        if before_index > commit_index:
+            raise Violation("One Change at a Time", f"{node_id} appends {index} before {before_index} is committed")
+        if process.log.term_at(commit_index) != term:
+            raise Violation("No Change Before the No-op", f"{node_id} appends {index} before it has committed anything")
+        if len(set(before.voters) ^ set(Configuration.decode(payload).voters)) > 1:
+            raise Violation("One Change at a Time", f"{node_id} moves more than one vote with entry {index}")
 
     def _check_configuration(self, node: Watched, process: Process) -> None:
         """A configuration counts from the moment it stands in the log (the thesis, section 4.1)."""
@@ -297,6 +336,10 @@ class Invariants:
             return
         if not may_be_first:
             raise Violation("State Machine Safety", f"{node_id} commits entry {after}, which no leader has committed")
+        if node.leading is not None and node.terms.get(after) != node.leads_in_term:
+            raise Violation(
+                "Own Term by Counting", f"{node_id} commits entry {after}, which is of an older term (5.4.2)"
+            )
         self._check_durable(node, node_id, after, configurations_before)
         committed += [node.terms.get(index, 0) for index in range(len(committed), after + 1)]
         for other_id, other in self._nodes.items():

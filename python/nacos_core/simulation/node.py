@@ -24,6 +24,9 @@ APPLY_PAUSE_SHARE: Final = 0.1
 """How often other events come before committed entries are applied."""
 APPLY_PAUSE_SECONDS_MAX: Final = 0.005
 
+WAKE_SECONDS: Final = 0.0001
+"""Within so long a process that stood still notices what it has missed."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeProfile:
@@ -197,9 +200,13 @@ class Process:
         if not self.is_alive:
             return False
         if self._timeline.now < self.stalled_until:
-            self._timeline.at(self.stalled_until, call, *arguments)
+            self._timeline.at(self.stalled_until + self._order_seconds(call), call, *arguments)
             return False
         return True
+
+    def _order_seconds(self, call: Callable[..., None]) -> float:
+        # When it runs again, what has come meanwhile is noticed in any order, except that of one sender's messages.
+        return WAKE_SECONDS / 2 if call == self.receive else self.host.chance.choice((0.0, WAKE_SECONDS))
 
     def _timer_fires(self, time: float) -> None:
         if time != self._timer_at or not self._may_run(self._timer_fires, time):

@@ -91,13 +91,14 @@ class Simulation:
         self.profile = profile or Profile.drawn(self.timeline.chance("profile"))
         self.invariants = Invariants()
         self.cluster = Cluster(self.timeline, self.profile.links, self.profile.node, nodes_count, self.invariants)
-        self.clients = Clients(self.timeline, self.profile.clients, self.cluster.processes)
+        self.clients = Clients(self.timeline, self.profile.clients, self.cluster.processes, self.invariants.refused)
         self.faults = Faults(self.cluster, self.profile.faults)
 
     def run(self) -> Report:
         """Plays it to the end, or to the first thing that must not happen."""
         report = Report(self.seed, history=self.clients.history, faults=self.faults.counts)
         try:
+            self.cluster.start()
             self.timeline.run_until(self.seconds)
             self.faults.stop()
             Healing(self.cluster, self.clients).check()
