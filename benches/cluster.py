@@ -63,7 +63,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that the nodes are stopped
     began = time.monotonic()
     kept: dict[str, list[Row]] = load_kept()
-    with tempfile.TemporaryDirectory(prefix="nacos-cluster-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nacos-cluster-bench-", dir=arguments.folder) as folder:
         options = Options(
             generator=find_load(arguments.load, CHECKOUT),
             rnacos=find_rnacos(arguments.rnacos, CHECKOUT),
@@ -111,6 +111,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="loads of each kind on each cluster (3)")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long false elections are looked for (10)")
     parser.add_argument("--entries", type=int, default=1_000_000, help="how far behind a follower is (1,000,000)")
+    parser.add_argument("--folder", help="where the nodes' data is kept while it runs (the system's temporary folder)")
     parser.add_argument("--output", default=str(CHECKOUT / "benches" / "RESULTS.md"), help="'' for none")
     return parser.parse_args()
 
@@ -203,16 +204,20 @@ class Load:
     per_second: float
     p50_ms: float
     p99_ms: float
+    errors_count: int
 
 
 def load(options: Options, node: Node, operation: str, connections: int, seconds: float) -> Load:
     command = [str(options.generator), operation, "--http", node.address.http, "--connections", str(connections)]
     command += ["--seconds", str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{operation} on {node.address.http} failed: {done.stdout} {done.stderr}")
+    if not done.stdout.strip():
+        raise RuntimeError(f"{operation} on {node.address.http} failed: {done.stderr}")
     run = json.loads(done.stdout)
-    return Load(run["requests_per_second"], run["latency_us"]["p50"] / 1000, run["latency_us"]["p99"] / 1000)
+    if run["errors"]:
+        progress(f"{run['errors']} errors of {operation} on {node.address.http}: {run['error_samples']}")
+    p50_us, p99_us = run["latency_us"]["p50"], run["latency_us"]["p99"]
+    return Load(run["requests_per_second"], p50_us / 1000, p99_us / 1000, run["errors"])
 
 
 def write_rows(options: Options) -> list[Row]:
@@ -309,9 +314,11 @@ def election_rows(options: Options) -> list[Row]:
     unexplained = sum(
         not any(stall - 0.5 <= when <= stall + STALL_BEFORE_SECONDS for stall in stalls) for when, _ in elections
     )
-    rates = ", ".join(f"{name} {each.per_second:,.0f} /s" for name, each in sorted(loads.items()))
+    rates = ", ".join(
+        f"{name} {each.per_second:,.0f} /s ({each.errors_count} errors)" for name, each in sorted(loads.items())
+    )
     note = f"{options.minutes:g} minutes, {rates}; {len(elections)} elections in all, {terms_gone} terms, "
-    note += f"{len(stalls)} stalls in the logs"
+    note += f"{len(stalls)} stalls in the logs; data in {options.folder.parent}"
     return [Row("elections", "false elections under full load, outside of stalls", unexplained, "", 0, note=note)]
 
 
