@@ -101,7 +101,7 @@ class Cluster:
             self.wait_ready(node)
         for node in self.nodes:
             complaint = f"{self.name} on {node.address.http} takes no writes"
-            wait_for(lambda each=node: publish(each, "start", "x") == 200, START_SECONDS, complaint)
+            wait_for(lambda each=node: publish(each, "start", "x") == 200, START_SECONDS, complaint, self.last_words)
 
     def wait_ready(self, node: Node) -> None:
         def is_up() -> bool:
@@ -109,7 +109,11 @@ class Cluster:
                 raise RuntimeError(f"{self.name} on {node.address.http} has ended:\n{node.log[-2000:]}")
             return is_ready(node.address)
 
-        wait_for(is_up, START_SECONDS, f"{self.name} on {node.address.http} is not ready")
+        wait_for(is_up, START_SECONDS, f"{self.name} on {node.address.http} is not ready", self.last_words)
+
+    def last_words(self) -> str:
+        """What the nodes said last, for a complaint."""
+        return "\n".join(f"{node.address.http}: {node.log[-1000:]}" for node in self.nodes)
 
     def leader(self) -> Node:
         """The one that the nodes agree on."""
@@ -127,11 +131,13 @@ class Cluster:
         return max(self.leader_of(node, self.nodes)[1] for node in self.nodes)
 
 
-def wait_for(is_so: Callable[[], bool], within_seconds: float, complaint: str) -> None:
+def wait_for(
+    is_so: Callable[[], bool], within_seconds: float, complaint: str, more: Callable[[], str] = lambda: ""
+) -> None:
     deadline = time.monotonic() + within_seconds
     while not is_so():
         if time.monotonic() > deadline:
-            raise RuntimeError(complaint)
+            raise RuntimeError(f"{complaint}\n{more()}")
         time.sleep(POLL_SECONDS)
 
 

@@ -155,6 +155,7 @@ def test_without_a_majority_reads_go_on_and_writes_are_refused(cluster_of: MakeC
     assert read(left, "other") is None, "what was refused was not written"
     for node in others:
         node.launch()
+        wait_ready(node)
     wait_published(left, "other", "together")
     judge = Judge("before", {"alone"})
     (held,) = cluster.wait_same(["known"])

@@ -93,7 +93,8 @@ def test_lists_that_differ_are_named_and_nothing_begins(cluster_of: MakeCluster)
         assert cluster_id(node) == ""
     # The two that hold the same list may begin; the third is none of theirs, so it comes in like any other.
     cluster.nodes[1].launch()
-    wait_ready(cluster.nodes[1])
+    for node in cluster.nodes[:2]:
+        wait_ready(node)
     wait_part(cluster.nodes[0], third, "learner")
 
 
