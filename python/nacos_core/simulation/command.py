@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from nacos_core.clock import elapsed_seconds
+from nacos_core.simulation.nodes import NodesSimulation
 from nacos_core.simulation.timeline import Trace
 from nacos_core.simulation.world import Report, Simulation
 
@@ -20,16 +21,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, metavar="COUNT", help="play so many, from --seed on")
     parser.add_argument("--nodes", type=int, default=5, metavar="COUNT", help="members at the beginning (5)")
     parser.add_argument("--minutes", type=float, default=0.5, help="simulated time with faults (0.5)")
+    parser.add_argument(
+        "--level", choices=["a", "b"], default="a", help="a: the rules alone (the default); b: real nodes under trio"
+    )
     parser.add_argument("--trace", action="store_true", help="print every event, not only the last ones of a failure")
     parser.add_argument("--history", metavar="FILE", help="write what clients saw, JSON, one call a line")
     chosen = parser.parse_args(arguments)
     return _play_one(chosen) if chosen.seeds is None else _play_many(chosen)
 
 
+def _simulation(chosen: argparse.Namespace, seed: int, trace: Trace | None = None) -> Simulation | NodesSimulation:
+    kind = Simulation if chosen.level == "a" else NodesSimulation
+    return kind(seed, nodes_count=chosen.nodes, seconds=chosen.minutes * 60, trace=trace)
+
+
 def _play_one(chosen: argparse.Namespace) -> int:
     trace = Trace(print if chosen.trace else None)
-    simulation = Simulation(chosen.seed, nodes_count=chosen.nodes, seconds=chosen.minutes * 60, trace=trace)
-    report = simulation.run()
+    report = _simulation(chosen, chosen.seed, trace).run()
     if chosen.history:
         with open(chosen.history, "w") as file:
             file.write(report.history.lines())
@@ -49,13 +57,13 @@ def _play_many(chosen: argparse.Namespace) -> int:
     begun = elapsed_seconds()
     failures = 0
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-        report = Simulation(seed, nodes_count=chosen.nodes, seconds=chosen.minutes * 60).run()
+        report = _simulation(chosen, seed).run()
         reports.append(report)
         report.history.calls.clear()
         if report.failure:
             failures += 1
-            command = f"python -m nacos_core simulate --seed {seed} --nodes {chosen.nodes} --minutes {chosen.minutes:g}"
-            print(f"seed {seed}: {report.failure}\n  {command}", flush=True)
+            again = f"--level {chosen.level} --seed {seed} --nodes {chosen.nodes} --minutes {chosen.minutes:g}"
+            print(f"seed {seed}: {report.failure}\n  python -m nacos_core simulate {again}", flush=True)
         if len(reports) % PROGRESS_SEEDS == 0:
             print(f"\r{len(reports)} of {chosen.seeds} seeds, {failures} failed ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)

@@ -1,10 +1,9 @@
 """What goes wrong, and when: a schedule drawn from the seed."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from nacos_core.simulation.cluster import Cluster
-from nacos_core.simulation.node import Host
+from nacos_core.simulation.subjects import Cluster, Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +92,7 @@ class Faults:
     def _victim(self) -> Host | None:
         leader = self._cluster.leader()
         if leader is not None and self._chance.random() < LEADER_SHARE:
-            return leader.host
+            return cast("Host", leader.host)
         hosts = list(self._cluster.hosts.values())
         return self._chance.choice(hosts) if hosts else None
 

@@ -4,6 +4,7 @@ Names are those of figure 3 of the paper; those that end in ``Inv`` are of etcd'
 (etcd-io/raft, tla/etcdraft.tla).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,7 @@ from nacos_core.raft.messages import (
     RequestVote,
     VoteResponse,
 )
-from nacos_core.simulation.node import Process
+from nacos_core.simulation.subjects import Process
 
 SLICE_BYTES: Final = 1 << 20
 
@@ -158,6 +159,12 @@ class Invariants:
         self._refused.add(number)
         if number in self._numbers:
             raise Violation("Honest Refusals", f"operation {number} was refused, but it was applied")
+
+    def committed_payloads(self) -> Iterator[tuple[int, bytes]]:
+        """Index and payload of each entry that was ever committed, as far as anybody was seen with it."""
+        for index, term in enumerate(self.committed_terms):
+            if (index, term) in self._entries:
+                yield index, self._entries[index, term][1]
 
     def configurations_in_force(self, node_ids: list[str]) -> list[Configuration]:
         """By what these nodes go, each only once."""

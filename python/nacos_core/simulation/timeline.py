@@ -59,6 +59,11 @@ class Timeline:
         """Calls a while later."""
         self.at(self.now + delay_seconds, call, *arguments)
 
+    @property
+    def next_time(self) -> float:
+        """When something is to happen next."""
+        return self._heap[0][0] if self._heap else float("inf")
+
     def run_until(self, end: float) -> None:
         """Lets everything happen that is due until then."""
         heap = self._heap

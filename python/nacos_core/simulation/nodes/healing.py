@@ -1,0 +1,122 @@
+"""After the faults stop: whatever has happened, the cluster must become whole again, serve, and be one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+import trio
+
+from nacos_core.simulation.heal import EQUAL_SECONDS, LEADER_SECONDS, SERVE_SECONDS, STEP_SECONDS
+from nacos_core.simulation.invariants import Violation
+from nacos_core.simulation.nodes.clients import SERVICE, NodesClients, check_history, value_of
+from nacos_core.simulation.nodes.cluster import NodesCluster
+from nacos_core.simulation.nodes.machine import Process
+
+REPAIR_SECONDS: Final = 20.0
+CONFIG_KEY: Final = "healed"
+
+
+class NodesHealing:
+    """Waits for one thing after the other, each within a bounded time."""
+
+    def __init__(self, cluster: NodesCluster, clients: NodesClients) -> None:
+        self._cluster = cluster
+        self._clients = clients
+
+    async def check(self) -> None:
+        """Raises Violation: it did not heal."""
+        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
+        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        self._clients.is_open = False
+        for process in self._members():
+            await self._try(f"a write at {process.node_id}", partial(self._clients.write, process, CONFIG_KEY))
+            await self._try(f"a read at {process.node_id}", partial(self._clients.read, process, CONFIG_KEY))
+        await self._wait("all members with all entries", EQUAL_SECONDS, self._are_equal)
+        self._check_stores()
+
+    async def _wait(self, what: str, seconds: float, is_so: Callable[[], bool]) -> None:
+        end = trio.current_time() + seconds
+        while not is_so():
+            if trio.current_time() >= end:
+                raise Violation("Heals", f"{seconds:g} s after the faults there is not {what}: {self._describe()}")
+            await trio.sleep(STEP_SECONDS)
+
+    async def _try(self, what: str, attempt: Callable[[], Awaitable[bool]]) -> None:
+        end = trio.current_time() + SERVE_SECONDS
+        while not await attempt():
+            if trio.current_time() >= end:
+                raise Violation("Heals", f"{SERVE_SECONDS:g} s were not enough for {what}: {self._describe()}")
+            await trio.sleep(STEP_SECONDS)
+
+    def _members(self) -> Sequence[Process]:
+        configuration = self._cluster.configuration()
+        members = () if configuration is None else configuration.node_ids
+        return [process for process in self._cluster.processes() if process.node_id in members]
+
+    def _has_one_leader(self) -> bool:
+        leader, configuration = self._cluster.leader(), self._cluster.configuration()
+        if leader is None or configuration is None:
+            return False
+        alive = [node_id for node_id in configuration.node_ids if node_id not in self._cluster.lost_ids]
+        members = self._members()
+        return len(members) == len(alive) and all(
+            process.replica.leader_id == leader.node_id
+            and process.replica.machine.current_term == leader.replica.machine.current_term
+            for process in members
+        )
+
+    def _is_repaired(self) -> bool:
+        configuration = self._cluster.configuration()
+        if configuration is None or self._cluster.tasks:
+            return False
+        return all(
+            member.part != "joining"
+            and member.node_id not in self._cluster.lost_ids
+            and (host := self._cluster.hosts.get(member.node_id)) is not None
+            and host.address == member.address
+            for member in configuration.members
+        )
+
+    def _are_equal(self) -> bool:
+        leader = self._cluster.leader()
+        return leader is not None and all(
+            process.node.is_ready and process.replica.last_applied == leader.log.last_index
+            for process in self._members()
+        )
+
+    def _check_stores(self) -> None:
+        """All members hold what the log says, with every write that a client was told of, and so do listeners."""
+        values = check_history(self._clients.history, self._cluster.invariants)
+        members = self._members()
+        first = members[0]
+        for process in members:
+            heard = self._clients.heard.get((process.node_id, process.host.boot), {})
+            for key in [*self._clients.keys, CONFIG_KEY]:
+                view, of_first = process.node.config.get(key), first.node.config.get(key)
+                value = value_of(view)
+                if value != values.get(key, 0):
+                    raise Violation(
+                        "Heals", f"{process.node_id} has {value} for {key}, the log says {values.get(key, 0)}"
+                    )
+                if view is not None and of_first is not None and view.md5 != of_first.md5:
+                    raise Violation("Heals", f"the md5 of {key} is another one at {process.node_id}")
+                if heard.get(key, 0) != value:
+                    raise Violation(
+                        "Listeners Hear", f"{process.node_id} told {heard.get(key)} of {key}, where {value} stands"
+                    )
+            if process.node.naming.list(SERVICE).hosts != first.node.naming.list(SERVICE).hosts:
+                raise Violation("Heals", f"{process.node_id} and {first.node_id} have different instances")
+
+    def _describe(self) -> str:
+        to_do = ", ".join(task.what for task in self._cluster.tasks) or "nothing"
+        return "; ".join([*(_describe(process) for process in self._cluster.processes()), f"to do: {to_do}"])
+
+
+def _describe(process: Process) -> str:
+    replica = process.replica
+    return (
+        f"{process.node_id} {replica.machine.state.role.value} of {replica.leader_id or 'nobody'} in term "
+        f"{replica.machine.current_term}, committed {replica.commit_index} of {process.log.last_index}, "
+        f"applied {replica.last_applied}"
+    )
