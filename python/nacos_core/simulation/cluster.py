@@ -75,12 +75,16 @@ class Cluster:
     def may_lose(self, node_id: str) -> bool:
         """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it.
 
-        Whoever is about to get a vote counts like a voter.
+        Whoever is about to get a vote counts like a voter, and whoever is about to be removed does not.
         """
+        if node_id in self.lost_ids:
+            return False
+        leaving = {task.node_id for task in self.tasks if isinstance(task, RemoveMember)} - self.lost_ids
         lost = self.lost_ids | {node_id}
         in_force = self.invariants.configurations_in_force(list(self.hosts))
         lost_count = len(lost & {node_id for configuration in in_force for node_id in configuration.node_ids})
-        return bool(in_force) and all(lost_count <= (len(some.voters) - 1) // 2 for some in in_force)
+        staying_counts = [sum(voter not in leaving for voter in some.voters) for some in in_force]
+        return bool(in_force) and all(lost_count <= (count - 1) // 2 for count in staying_counts)
 
     # --- what happens to hosts -------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ SEGMENT_BYTES: Final = 16 * 1024
 """Small, so that logs of a few minutes go over many segments."""
 CACHE_BYTES: Final = 64 * 1024
 SLOW_SYNC_SHARE: Final = 0.002
+SYNC_SECONDS_MAX: Final = 3.0
+"""A disk that hangs longer is no disk: see the bounds in heal.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Disk:
         seconds = profile.sync_min_seconds + (profile.sync_max_seconds - profile.sync_min_seconds) * chance()
         if chance() < SLOW_SYNC_SHARE:
             seconds *= 100
-        return seconds * self.slowness
+        return min(seconds * self.slowness, SYNC_SECONDS_MAX)
 
     def stop_within(self, operations_count: int) -> None:
         """The machine stops in the middle of what it does next."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from nacos_core.raft.messages import Forward, ReplicaMessage
+from nacos_core.raft.messages import Forward, ForwardRefused, ReplicaMessage
 from nacos_core.simulation.timeline import Timeline
 
 Deliver = Callable[[str, str, bytes], None]
@@ -91,9 +91,9 @@ class Links:
             return
         data = _encode(message)
         self._send_once(link, data)
-        if profile.duplication and not isinstance(message, Forward) and chance() < profile.duplication:
-            # A connection brings nothing twice; Raft itself would stand it. But whoever refuses a forwarded write says
-            # so of the only copy.
+        is_single = isinstance(message, Forward | ForwardRefused)
+        if profile.duplication and not is_single and chance() < profile.duplication:
+            # A connection brings nothing twice. Raft itself would stand it, but a refusal is one of the only copy.
             self._send_once(link, data)
 
     def _send_once(self, link: tuple[str, str], data: bytes) -> None:
