@@ -148,6 +148,19 @@ def test_a_removed_log_with_a_kept_identity_does_not_start(cluster_of: MakeClust
     assert "its log is gone" in node.errors
 
 
+def test_a_member_that_is_not_told_of_its_cluster_does_not_start_alone(cluster_of: MakeCluster) -> None:
+    cluster = cluster_of()
+    cluster.start()
+    node = cluster.followers()[0]
+    belongs_to = cluster_id(node)
+    node.end()
+    node.arguments[:2] = []
+    node.launch()
+    assert node.process.wait(10) == 1
+    assert f"belongs to a member of cluster {belongs_to}" in node.errors
+    assert "--advertise" in node.errors
+
+
 def test_a_member_that_comes_back_on_other_ports_is_the_same_member(cluster_of: MakeCluster) -> None:
     cluster = cluster_of()
     cluster.start()
