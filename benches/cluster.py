@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import re
 import signal
 import statistics
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ import compare_report
 from cluster_catch_up import catch_up_rows
 from cluster_nodes import Cluster, Node, connect, publish_over, read, rnacos_cluster, this_cluster, wait_for
 from cluster_report import Row
-from compare_servers import find_load, find_rnacos, machine_facts, open_files_limit_raised
+from compare_servers import commit, find_load, find_rnacos, machine_facts, open_files_limit_raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 KEPT = CHECKOUT / "benches" / "cluster.json"
 WRITER_TIMEOUT_SECONDS = 1.0
 WRITERS_PER_NODE = 3
+START_TRIES_COUNT = 3
 SETTLED_SECONDS = 0.15
 """Writes that were under way when the leader was killed are answered well within this."""
 STALL_BEFORE_SECONDS = 1.0
@@ -62,7 +65,7 @@ def main() -> int:
     open_files_limit_raised()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that the nodes are stopped
     began = time.monotonic()
-    kept: dict[str, list[Row]] = load_kept()
+    kept, measured = load_kept()
     with tempfile.TemporaryDirectory(prefix="nacos-cluster-bench-", dir=arguments.folder) as folder:
         options = Options(
             generator=find_load(arguments.load, CHECKOUT),
@@ -79,25 +82,35 @@ def main() -> int:
         for part, measure in PARTS.items():
             if not arguments.only or part in arguments.only.split(","):
                 progress(f"--- {part}")
+                load_average = os.getloadavg()[0]
                 kept[part] = measure(options)
+                measured[part] = f"{facts['Date']} at {commit(CHECKOUT)}, load average before {load_average:.1f}"
                 for row in kept[part]:
                     progress(" | ".join(row.cells()))
-    facts["Took"] = f"{(time.monotonic() - began) / 60:.1f} minutes ({arguments.only or 'all parts'})"
+    del facts["Date"], facts["Load average before"]
+    facts |= {f"Measured, {part}": measured[part] for part in PARTS if part in measured}
+    facts["The last run took"] = f"{(time.monotonic() - began) / 60:.1f} minutes ({arguments.only or 'all parts'})"
     section = cluster_report.section(facts, [row for part in PARTS for row in kept.get(part, [])])
     print(section)
     if arguments.output:
         output = Path(arguments.output)
         before = output.read_text(encoding="utf-8") if output.exists() else ""
         output.write_text(compare_report.with_section(before, "cluster", section), encoding="utf-8")
-        plain = {part: [dataclasses.asdict(row) for row in rows] for part, rows in kept.items()}
+        plain = {
+            part: {"measured": measured.get(part, ""), "rows": [dataclasses.asdict(row) for row in rows]}
+            for part, rows in kept.items()
+        }
         KEPT.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def load_kept() -> dict[str, list[Row]]:
+def load_kept() -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Rows of each part, and when and at which commit they were measured."""
     if not KEPT.exists():
-        return {}
-    return {part: [Row(**row) for row in rows] for part, rows in json.loads(KEPT.read_text("utf-8")).items()}
+        return {}, {}
+    kept = json.loads(KEPT.read_text("utf-8"))
+    rows = {part: [Row(**row) for row in found["rows"]] for part, found in kept.items()}
+    return rows, {part: found["measured"] for part, found in kept.items()}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -171,9 +184,22 @@ def write_gap_ms(cluster: Cluster, trial: int) -> float:
     return max(later - sooner for sooner, later in pairwise(times)) * 1000
 
 
+def started(make: Callable[[Path], Cluster], folder: Path) -> Cluster:
+    """A cluster that runs. r-nacos now and then panics while its nodes join; then another one is begun."""
+    for attempt in range(START_TRIES_COUNT):
+        cluster = make(folder / str(attempt))
+        try:
+            cluster.start()
+        except RuntimeError as error:
+            cluster.__exit__()
+            progress(f"{str(error).partition(chr(10))[0]}: once more")
+        else:
+            return cluster
+    raise RuntimeError("no cluster could be started")
+
+
 def gaps_ms(cluster: Cluster, trials: int) -> list[float]:
     with cluster:
-        cluster.start()
         gaps = []
         for trial in range(trials):
             gaps.append(write_gap_ms(cluster, trial))
@@ -182,8 +208,8 @@ def gaps_ms(cluster: Cluster, trials: int) -> list[float]:
 
 
 def gap_rows(options: Options) -> list[Row]:
-    ours = gaps_ms(this_cluster(options.folder / "gap"), options.trials)
-    theirs = gaps_ms(rnacos_cluster(options.rnacos, options.folder / "gap"), options.rnacos_trials)
+    ours = gaps_ms(started(this_cluster, options.folder / "gap"), options.trials)
+    theirs = gaps_ms(started(partial(rnacos_cluster, options.rnacos), options.folder / "gap"), options.rnacos_trials)
     how = f"{len(ours)} trials ({len(theirs)} of r-nacos), {2 * WRITERS_PER_NODE} writers through the two others"
     what = "no write acknowledged after `kill -9` of the leader"
     p99 = ours[min(len(ours) - 1, round(0.99 * len(ours)) - 1)]
@@ -222,11 +248,12 @@ def load(options: Options, node: Node, operation: str, connections: int, seconds
 
 def write_rows(options: Options) -> list[Row]:
     """One writer and 256 writers, at the leader and at a follower; and the same of r-nacos, A B A B."""
-    ours, theirs = this_cluster(options.folder / "write"), rnacos_cluster(options.rnacos, options.folder / "write")
+    folder = options.folder / "write"
     found: dict[tuple[str, str, int], list[Load]] = {}
-    with ours, theirs:
-        for cluster in (ours, theirs):
-            cluster.start()
+    with (
+        started(this_cluster, folder) as ours,
+        started(partial(rnacos_cluster, options.rnacos), folder) as theirs,
+    ):
         time.sleep(5)
         for round_number in range(options.rounds):
             for connections in (1, 64, 256):
