@@ -16,6 +16,7 @@ __all__ = [
     "ConnectionReady",
     "Frozen",
     "GrpcRequest",
+    "HistoryEvent",
     "HttpRequest",
     "Hub",
     "InvalidInstance",
@@ -157,8 +158,9 @@ Event = (
 
 @final
 class ConfigView:
-    """A config as it is stored."""
+    """A config as it is stored. Its id is given when it is created and stays until it is removed."""
 
+    id: int
     content: bytes
     md5: str
     type: str
@@ -173,6 +175,25 @@ class ConfigView:
     schema: str | None
     source_user: str | None
     source_ip: str | None
+
+@final
+class HistoryEvent:
+    """A publication that changed something, or a removal. It shows what came, or what was there before (U and D)."""
+
+    id: int
+    """Rises with every event of all configs."""
+    namespace: str
+    group: str
+    data_id: str
+    operation: str
+    """I (inserted), U (updated) or D (removed)."""
+    stamped_ms: int
+    source_user: str | None
+    source_ip: str | None
+    config: ConfigView
+    """What is shown of it."""
+    updated: ConfigView | None
+    """What came; None for a removal."""
 
 # --- the hub -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +223,7 @@ Publication: TypeAlias = tuple[int, PublicationFields]
 
 @final
 class Frozen:
-    """Configs and persistent instances as they were at one moment."""
+    """Configs with their history and persistent instances as they were at one moment."""
 
     def encode(self) -> bytes:
         """The bytes for `Hub.restore_snapshot`. It takes a while, without the interpreter: call it from a thread.
@@ -328,18 +349,57 @@ class Hub:
         """Gives the md5."""
 
     def get_config(self, namespace: str, group: str, data_id: str) -> ConfigView | None: ...
-    def remove_config(self, namespace: str, group: str, data_id: str) -> bool: ...
+    def remove_config(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        *,
+        now_ms: int,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> bool:
+        """Whether there was one."""
+
     def config_md5(self, namespace: str, group: str, data_id: str) -> str:
         """Empty if there is no such config."""
 
-    def config_count(self) -> int: ...
+    def config_count(self, namespace: str | None = None) -> int:
+        """Of one namespace, or of all."""
+
+    def config_list(self, namespace: str, v3: bool) -> bytes:
+        """All configs of a namespace without their contents, as a JSON array in the words of v3 or of v1."""
+
+    # What happened to configs. Times must never go back from one change to the next.
+    def config_history(
+        self, namespace: str, group: str, data_id: str, skip_count: int, count: int
+    ) -> tuple[int, list[HistoryEvent]]:
+        """How many events there are of a key, and some of them, the newest first."""
+
+    def history_event(self, id: int) -> HistoryEvent | None: ...
+    def history_event_before(self, namespace: str, group: str, data_id: str, id: int) -> HistoryEvent | None:
+        """The event of the key before this one. The id of the config itself stands for what comes next."""
+
+    def history_size(self) -> tuple[int, int]:
+        """How many events there are, and about how many bytes they take beside what the configs take."""
+
+    def history_time_ms(self, place: int) -> int | None:
+        """When the event at a place in the order of all events was, the oldest first."""
+
+    def old_history(self, before_ms: int, keep_count: int, after_id: int, look_count: int) -> tuple[int, int]:
+        """How many events ``trim_history`` would forget, and what it would give."""
+
+    def trim_history(self, before_ms: int, keep_count: int, after_id: int, look_count: int) -> int:
+        """Forgets what is older, but not the last events of a config that exists. Looks at some events after the one
+        named, and gives the last one it looked at; 0: there is nothing more to look at."""
+
     def put_configs(self, publications: Sequence[Publication]) -> tuple[Sequence[str | list[str]], Sequence[int]]:
         """Stores one after the other. Gives the outcome of each, and the positions of those that changed a content.
 
         An outcome is the md5, or a refusal, [kind, words]: "exists" where there is a config that must not be there,
         "cas" where there is one of another md5 than the one named, "refused" where the publication makes no sense."""
 
-    # Snapshots of configs and persistent instances.
+    # Snapshots of configs with their history and persistent instances.
     def freeze(self) -> Frozen:
         """What both are now. It shares the contents, so it takes little time and memory."""
 

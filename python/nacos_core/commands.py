@@ -40,6 +40,21 @@ class RemoveConfig(_Command, frozen=True, tag="config.remove"):
     namespace: str
     group: str
     data_id: str
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
+class TrimHistory(_Command, frozen=True, tag="history.trim"):
+    """Forget what happened to configs before a time, but not the last events of each that exists.
+
+    No more than ``look_count`` events are looked at, those after the one named. The outcome is the id of the last one,
+    to go on from, or empty if that was all.
+    """
+
+    before_ms: int
+    keep_count: int
+    after_id: int
+    look_count: int
 
 
 class RegisterPersistent(_Command, frozen=True, tag="instance.register"):
@@ -71,7 +86,14 @@ class SetAdministrator(_Command, frozen=True, tag="administrator.set"):
     token_key: bytes
 
 
-Command: TypeAlias = PublishConfig | RemoveConfig | RegisterPersistent | DeregisterPersistent | SetAdministrator
+Command: TypeAlias = (
+    PublishConfig
+    | RemoveConfig
+    | TrimHistory
+    | RegisterPersistent
+    | DeregisterPersistent
+    | SetAdministrator
+)
 
 _DECODER: Final = msgspec.msgpack.Decoder(Command)
 

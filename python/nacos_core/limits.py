@@ -23,6 +23,16 @@ USE_CHARACTERS_MAX: Final = 32
 EFFECT_CHARACTERS_MAX: Final = 32
 TYPE_CHARACTERS_MAX: Final = 32
 SCHEMA_CHARACTERS_MAX: Final = 32768
+HISTORY_KEEP_COUNT: Final = 10
+"""The last events of each configuration that exists are kept whatever their age."""
+HISTORY_DAYS: Final = 30
+HISTORY_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Above it, the oldest quarter of what happened is too old."""
+HISTORY_CHECK_SECONDS: Final = 5.0
+HISTORY_TRIM_MS: Final = 10 * 60 * 1000
+HISTORY_LOOK_COUNT: Final = 1000
+"""Events that one command to trim looks at."""
+HISTORY_PAGE_SIZE_MAX: Final = 500
 LONG_POLLS_COUNT_MAX: Final = 100_000
 LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
 

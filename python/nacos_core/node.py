@@ -17,6 +17,7 @@ from nacos_core.config.service import ConfigService
 from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
+from nacos_core.drivers.history import run_retention
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import RaftDriver
@@ -269,6 +270,7 @@ class Node:
         await self._raft.wait_applied(self._raft.replica.is_caught_up)
         start(self._heartbeats)
         start(self._detection)
+        start(self._retention)
         if self.settings.auth and self.raft.machine.is_alone:
             await self._ensure_administrator()
         elif self.settings.auth:
@@ -311,6 +313,14 @@ class Node:
 
     async def _heartbeats(self) -> None:
         await run_heartbeats(hub=self._hub, pushes=self._pushes, wall_clock=self._wall_clock, settle=self._settle)
+
+    async def _retention(self) -> None:
+        await run_retention(
+            hub=self._hub,
+            writes=self._writes,
+            is_leader=lambda: self.raft.is_leader,
+            wall_clock=self._wall_clock,
+        )
 
     async def _detection(self) -> None:
         await run_detection(hub=self._hub, wall_clock=self._wall_clock, settle=self._settle)

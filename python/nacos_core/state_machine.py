@@ -17,6 +17,7 @@ from nacos_core.commands import (
     RegisterPersistent,
     RemoveConfig,
     SetAdministrator,
+    TrimHistory,
 )
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
 
@@ -30,7 +31,7 @@ ConfigKey: TypeAlias = tuple[str, str, str]
 """Namespace, group, data id."""
 
 Outcome: TypeAlias = str | bool | CommandRefused | None
-"""What a command gave: the md5 of a publication, whether there was anything to remove, or why it was refused."""
+"""What a command gave: the md5 of a publication, whether there was anything to change, or why it was refused."""
 
 RawOutcome: TypeAlias = str | bool | list[str] | None
 """The same as plain data, as it is kept in snapshots: a refusal is its kind and its words."""
@@ -44,6 +45,10 @@ class Administrator(msgspec.Struct, frozen=True):
     user: str
     password_hash: str
     token_key: bytes
+
+
+class _Version(msgspec.Struct, array_like=True):
+    version: int
 
 
 class _Snapshot(msgspec.Struct, array_like=True):
@@ -60,7 +65,8 @@ class _Frozen:
         self._stores = stores
 
     def encode(self) -> bytes:
-        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, self._stores.encode()))
+        stores = self._stores.encode()
+        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, stores))
 
 
 def read_outcome(raw: RawOutcome) -> Outcome:
@@ -79,7 +85,7 @@ def read_outcome(raw: RawOutcome) -> Outcome:
 
 
 class StateMachine:
-    """The replicated state: configurations and persistent instances in the hub, the administrator here."""
+    """The replicated state: configurations with their history and persistent instances in the hub, the rest here."""
 
     def __init__(self, hub: "Hub", wall_clock: "WallClock") -> None:
         self._hub = hub
@@ -122,9 +128,10 @@ class StateMachine:
         Raises:
             ValueError: this is no snapshot of a version that can be read.
         """
+        version = msgspec.msgpack.decode(data, type=_Version).version
+        if version != SNAPSHOT_VERSION:
+            raise ValueError(f"the state has version {version}, this program reads {SNAPSHOT_VERSION}")
         snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
-        if snapshot.version != SNAPSHOT_VERSION:
-            raise ValueError(f"the state has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}")
         changed = self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
         self._changed_configs.update(dict.fromkeys(changed))
         self.administrator = snapshot.administrator
@@ -150,7 +157,9 @@ class StateMachine:
             case PublishConfig():
                 raise AssertionError("publications are applied by the batch")
             case RemoveConfig():
-                return self._remove(command)
+                return self._remove(stamped_ms, command)
+            case TrimHistory(before_ms, keep_count, after_id, look_count):
+                return str(self._hub.trim_history(before_ms, keep_count, after_id, look_count) or "")
             case RegisterPersistent(namespace, group, service, instance):
                 self._hub.apply_persistent(True, namespace, group, service, instance, stamped_ms)
                 return None
@@ -167,8 +176,15 @@ class StateMachine:
             self._changed_configs[publications[at][1][:3]] = None
         return outcomes
 
-    def _remove(self, command: RemoveConfig) -> bool:
-        removed = self._hub.remove_config(command.namespace, command.group, command.data_id)
+    def _remove(self, stamped_ms: int, command: RemoveConfig) -> bool:
+        removed = self._hub.remove_config(
+            command.namespace,
+            command.group,
+            command.data_id,
+            now_ms=stamped_ms,
+            source_user=command.source_user,
+            source_ip=command.source_ip,
+        )
         if removed:
             self._changed_configs[command.namespace, command.group, command.data_id] = None
         return removed

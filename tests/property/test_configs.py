@@ -39,7 +39,7 @@ class ConfigStore(RuleBasedStateMachine):
     @rule(namespace=namespaces, group=words, data_id=words)
     def remove(self, namespace: str, group: str, data_id: str) -> None:
         key = (namespace, group, data_id)
-        assert self.hub.remove_config(*key) == (self.model.pop(key, None) is not None)
+        assert self.hub.remove_config(*key, now_ms=NOW_MS) == (self.model.pop(key, None) is not None)
 
     @rule()
     def pass_through_a_snapshot(self) -> None:

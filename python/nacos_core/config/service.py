@@ -55,7 +55,15 @@ class ConfigService:
         rules.check_attributes(command)
         return command
 
-    def removal(self, tenant: str | None, group: str, data_id: str) -> RemoveConfig:
+    def removal(
+        self,
+        tenant: str | None,
+        group: str,
+        data_id: str,
+        *,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> RemoveConfig:
         """The command that removes.
 
         Raises:
@@ -65,4 +73,4 @@ class ConfigService:
         namespace = rules.namespace_of(tenant)
         rules.check_key(namespace, group, data_id)
         rules.check_key_present(group, data_id)
-        return RemoveConfig(namespace, group, data_id)
+        return RemoveConfig(namespace, group, data_id, source_user, source_ip)

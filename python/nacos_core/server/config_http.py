@@ -112,7 +112,13 @@ def remove_v1(context: Context, request: "HttpRequest") -> None:
         _reply(context, request, 200, b"true")
         return
     try:
-        command = context.config.removal(get("tenant"), request.parameters["group"], request.parameters["dataId"])
+        command = context.config.removal(
+            get("tenant"),
+            request.parameters["group"],
+            request.parameters["dataId"],
+            source_user=get("src_user"),
+            source_ip=request.client_ip,
+        )
     except ParameterRefused as error:
         _refuse_parameter(context, request, error)
     except ConfigRefused as error:

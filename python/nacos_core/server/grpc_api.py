@@ -180,7 +180,9 @@ def _remove(context: Context, request: "GrpcRequest") -> None:
         _succeed(context, request, "ConfigRemoveResponse", asked.request_id)
         return
     try:
-        command = context.config.removal(asked.tenant, asked.group or "", asked.data_id or "")
+        command = context.config.removal(
+            asked.tenant, asked.group or "", asked.data_id or "", source_ip=request.client_ip
+        )
     except ParameterRefused as error:
         answer(INVALID_PARAMETER, f"Param check invalid:{error}")
     except ConfigRefused as error:

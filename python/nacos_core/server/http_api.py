@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from nacos_core.server import auth_http, cluster_http, config_http, loader_http, pages, state_http
+from nacos_core.server import (
+    auth_http,
+    cluster_http,
+    config_http,
+    history_http,
+    loader_http,
+    pages,
+    state_http,
+)
 from nacos_core.server.context import Context
+from nacos_core.server.history_http import V1, V2, V3
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -40,11 +49,29 @@ CORE_PATHS: Final = {
 }
 """What the core answers, for the 405 of other methods."""
 
+
+def _history_v3(path: str) -> dict[tuple[str, str], Route]:
+    return {
+        ("GET", path): Route(partial(history_http.event, V3)),
+        ("GET", f"{path}/list"): Route(partial(history_http.list_events, V3)),
+        ("GET", f"{path}/previous"): Route(partial(history_http.previous, V3)),
+        ("GET", f"{path}/configs"): Route(partial(history_http.configs, V3)),
+    }
+
+
 ROUTES: Final = {
     ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
     ("POST", "/nacos/v1/cs/configs"): Route(config_http.publish_v1),
     ("DELETE", "/nacos/v1/cs/configs"): Route(config_http.remove_v1),
     ("GET", "/nacos/v3/client/cs/config"): Route(config_http.query_v3),
+    ("GET", "/nacos/v1/cs/history"): Route(history_http.list_or_event_v1),
+    ("GET", "/nacos/v1/cs/history/previous"): Route(partial(history_http.previous, V1)),
+    ("GET", "/nacos/v1/cs/history/configs"): Route(partial(history_http.configs, V1)),
+    ("GET", "/nacos/v2/cs/history"): Route(partial(history_http.event, V2)),
+    ("GET", "/nacos/v2/cs/history/list"): Route(partial(history_http.list_events, V2)),
+    ("GET", "/nacos/v2/cs/history/detail"): Route(history_http.change_v2),
+    ("GET", "/nacos/v2/cs/history/previous"): Route(partial(history_http.previous, V2)),
+    ("GET", "/nacos/v2/cs/history/configs"): Route(partial(history_http.configs, V2)),
     ("POST", "/nacos/v1/auth/login"): Route(auth_http.login_v1, is_open=True),
     ("POST", "/nacos/v1/auth/users/login"): Route(auth_http.login_v1, is_open=True),
     ("POST", "/nacos/v3/auth/user/login"): Route(auth_http.login_v3, is_open=True),
@@ -66,6 +93,8 @@ ROUTES: Final = {
     ("POST", "/nacos/v3/admin/core/loader/reloadClient"): Route(loader_http.reload_client),
     ("POST", "/nacos/v3/admin/core/loader/reloadCurrent"): Route(loader_http.reload_current),
     ("GET", "/nacos/v1/console/server/state"): Route(state_http.state_map),
+    **_history_v3("/nacos/v3/admin/cs/history"),
+    **_history_v3("/nacos/v3/console/cs/history"),
 }
 
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use nacos_core::configs::{Config, Published};
+use nacos_core::configs::{Config, Published, Removal};
 use nacos_core::reactor;
 use nacos_core::registry::{Publisher, View};
 use nacos_core::serve::{self, DecodedSnapshot, HubSettings, ListenKey, Owner, ServiceName};
@@ -11,7 +11,8 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::borrow::hold;
+use crate::borrow::{hold, new_bytes};
+use crate::configs::{ConfigView, HistoryEvent};
 use crate::frozen::Frozen;
 use crate::{errors, events, publications};
 
@@ -21,25 +22,6 @@ type ServiceParts<'a> = (&'a str, &'a str, &'a str);
 #[pyclass(frozen, module = "nacos_core._core")]
 #[derive(Debug)]
 pub struct Hub(Mutex<serve::Hub>);
-
-/// A config as it is stored.
-#[pyclass(frozen, get_all, module = "nacos_core._core")]
-pub struct ConfigView {
-    content: Py<PyBytes>,
-    md5: String,
-    r#type: String,
-    created_ms: u64,
-    last_modified_ms: u64,
-    encrypted_data_key: String,
-    description: Option<String>,
-    application: String,
-    tags: Option<String>,
-    r#use: Option<String>,
-    effect: Option<String>,
-    schema: Option<String>,
-    source_user: Option<String>,
-    source_ip: Option<String>,
-}
 
 impl Hub {
     fn lock(&self) -> MutexGuard<'_, serve::Hub> {
@@ -311,7 +293,7 @@ impl Hub {
             created_ms: now_ms,
             modified_ms: now_ms,
         };
-        self.lock().configs_mut().put((namespace, group, data_id), config).to_owned()
+        self.lock().configs_mut().put((namespace, group, data_id), config).as_str().to_owned()
     }
 
     /// Publications of the log, in order (see `publications`): the outcome of each, and which changed something.
@@ -341,38 +323,83 @@ impl Hub {
         Ok((outcomes, changed))
     }
 
-    fn get_config(&self, py: Python<'_>, namespace: &str, group: &str, data_id: &str) -> Option<ConfigView> {
-        let hub = self.lock();
-        let config = hub.configs().get((namespace, group, data_id))?;
-        let text = |value: &Option<Box<str>>| value.as_deref().map(str::to_owned);
-        Some(ConfigView {
-            content: PyBytes::new(py, &config.content).unbind(),
-            md5: config.md5().to_owned(),
-            r#type: config.kind.to_string(),
-            created_ms: config.created_ms,
-            last_modified_ms: config.modified_ms,
-            encrypted_data_key: config.encrypted_data_key.to_string(),
-            description: text(&config.description),
-            application: config.app_name.to_string(),
-            tags: text(&config.tags),
-            r#use: text(&config.usage),
-            effect: text(&config.effect),
-            schema: text(&config.schema),
-            source_user: text(&config.create_user),
-            source_ip: text(&config.create_ip),
-        })
+    fn get_config(&self, namespace: &str, group: &str, data_id: &str) -> Option<ConfigView> {
+        self.lock().configs().get_shared((namespace, group, data_id)).map(ConfigView)
     }
 
-    fn remove_config(&self, namespace: &str, group: &str, data_id: &str) -> bool {
-        self.lock().configs_mut().remove((namespace, group, data_id)).is_some()
+    #[pyo3(signature = (namespace, group, data_id, *, now_ms, source_user = None, source_ip = None))]
+    fn remove_config(
+        &self,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        now_ms: u64,
+        source_user: Option<String>,
+        source_ip: Option<String>,
+    ) -> bool {
+        let (source_user, source_ip) = (source_user.map(Into::into), source_ip.map(Into::into));
+        let removal = Removal { source_user, source_ip, stamped_ms: now_ms };
+        self.lock().configs_mut().remove((namespace, group, data_id), removal).is_some()
     }
 
     fn config_md5(&self, namespace: &str, group: &str, data_id: &str) -> String {
         self.lock().configs().md5_of((namespace, group, data_id)).to_owned()
     }
 
-    fn config_count(&self) -> usize {
-        self.lock().configs().len()
+    #[pyo3(signature = (namespace = None))]
+    fn config_count(&self, namespace: Option<&str>) -> usize {
+        let hub = self.lock();
+        namespace.map_or_else(|| hub.configs().len(), |namespace| hub.configs().count_in(namespace))
+    }
+
+    fn config_list<'py>(&self, py: Python<'py>, namespace: &str, v3: bool) -> PyResult<Bound<'py, PyBytes>> {
+        let list = py.detach(|| self.lock().config_list(namespace, v3));
+        new_bytes(py, &list)
+    }
+
+    // --- history
+
+    fn config_history(
+        &self,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        skip_count: usize,
+        count: usize,
+    ) -> (usize, Vec<HistoryEvent>) {
+        let key = (namespace, group, data_id);
+        let hub = self.lock();
+        let events = hub.configs().history(key);
+        let page = events.iter().rev().skip(skip_count).take(count);
+        (events.len(), page.map(|event| HistoryEvent::new(key, event)).collect())
+    }
+
+    fn history_event(&self, id: u64) -> Option<HistoryEvent> {
+        let hub = self.lock();
+        let (key, event) = hub.configs().event(id)?;
+        Some(HistoryEvent::new(key.parts(), event))
+    }
+
+    fn history_event_before(&self, namespace: &str, group: &str, data_id: &str, id: u64) -> Option<HistoryEvent> {
+        let key = (namespace, group, data_id);
+        let hub = self.lock();
+        Some(HistoryEvent::new(key, hub.configs().event_before(key, id)?))
+    }
+
+    fn history_size(&self) -> (usize, usize) {
+        self.lock().configs().history_size()
+    }
+
+    fn history_time_ms(&self, place: usize) -> Option<u64> {
+        self.lock().configs().history_time_ms(place)
+    }
+
+    fn old_history(&self, before_ms: u64, keep_count: usize, after_id: u64, look_count: usize) -> (usize, u64) {
+        self.lock().configs().old_history(before_ms, keep_count, after_id, look_count)
+    }
+
+    fn trim_history(&self, before_ms: u64, keep_count: usize, after_id: u64, look_count: usize) -> u64 {
+        self.lock().configs_mut().trim_history(before_ms, keep_count, after_id, look_count)
     }
 
     // --- snapshots

@@ -1,6 +1,7 @@
 //! The Python bindings: frozen classes, batched calls, borrowed bytes, errors converted in one place.
 
 mod borrow;
+mod configs;
 mod errors;
 mod events;
 mod frozen;
@@ -16,6 +17,8 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
+    use super::configs::{ConfigView, HistoryEvent};
+    #[pymodule_export]
     use super::errors::{InvalidInstance, KindConflict};
     #[pymodule_export]
     use super::events::{
@@ -25,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::frozen::Frozen;
     #[pymodule_export]
-    use super::hub::{ConfigView, Hub, Reactor};
+    use super::hub::{Hub, Reactor};
     #[pymodule_export]
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 

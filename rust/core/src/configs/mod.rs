@@ -1,5 +1,6 @@
-//! Configs: their content with its md5, and who listens to which of them.
+//! Configs: their content with its md5, what happened to them, and who listens to which of them.
 
+mod history;
 mod listeners;
 mod model;
 mod publish;
@@ -7,6 +8,7 @@ mod snapshot;
 mod store;
 
 pub use crate::registry::{KeyParts, SnapshotError};
+pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
@@ -15,6 +17,7 @@ use crate::registry::links::Links;
 use crate::registry::{NameHash, ResourceKey};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
+use history::{Events, History};
 use listeners::Listener;
 use slab::Slab;
 use std::collections::BTreeMap;
@@ -23,12 +26,13 @@ use std::sync::Arc;
 /// What names a config: namespace, group, data id.
 pub type ConfigKey = ResourceKey;
 
-/// What is known of one key: a config, or only that somebody listens for it to appear.
+/// What is known of one key: a config, what happened to it, or only that somebody listens for it to appear.
 #[derive(Debug)]
 struct Entry {
     key: ConfigKey,
     /// Shared with what was frozen for a snapshot.
     config: Option<Arc<StoredConfig>>,
+    history: Option<Events>,
 }
 
 /// All configs of one node with their listeners.
@@ -39,6 +43,9 @@ pub struct Configs {
     hash: NameHash,
     /// The configs that exist, in key order.
     order: BTreeMap<ConfigKey, u32>,
+    /// How many of them there are in each namespace that has any.
+    counts: BTreeMap<Box<str>, usize>,
+    history: History,
     connections: Slab<u64>,
     connection_index: HashMap<u64, u32, FixedState>,
     /// Holder: connection; subject: entry.
@@ -53,6 +60,8 @@ impl Configs {
             index: HashTable::new(),
             hash: NameHash::new(&hash_key),
             order: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            history: History::default(),
             connections: Slab::new(),
             connection_index: HashMap::default(),
             listeners: Links::default(),

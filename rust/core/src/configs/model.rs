@@ -68,18 +68,49 @@ impl fmt::Debug for Md5 {
 pub struct StoredConfig {
     config: Config,
     md5: Md5,
+    id: u64,
 }
 
 impl StoredConfig {
     pub(super) fn new(config: Config) -> Self {
         let md5 = Md5::of(&config.content);
-        Self { config, md5 }
+        Self { config, md5, id: 0 }
     }
 
-    /// The same, created when the one was that it replaces.
-    pub(super) fn created_at(mut self, created_ms: u64) -> Self {
-        self.config.created_ms = created_ms;
+    /// The same with this id.
+    pub(super) fn with_id(self, id: u64) -> Self {
+        Self { id, ..self }
+    }
+
+    /// The same as the next version of another one: its id and time of creation stay, and equal contents become one.
+    pub(super) fn succeeding(mut self, before: &Self) -> Self {
+        self.id = before.id;
+        self.config.created_ms = before.config.created_ms;
+        if self.has_content_of(before) {
+            self.config.content = before.config.content.clone();
+        }
         self
+    }
+
+    pub(super) fn has_content_of(&self, other: &Self) -> bool {
+        self.md5 == other.md5 && self.config.content == other.config.content
+    }
+
+    /// Whether only who published it, and when, may be different.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let Config { content: _, kind, encrypted_data_key, app_name, tags, description, usage, effect, schema, .. } =
+            &self.config;
+        self.has_content_of(other)
+            && *kind == other.config.kind
+            && *encrypted_data_key == other.config.encrypted_data_key
+            && *app_name == other.config.app_name
+            && (tags, description, usage) == (&other.config.tags, &other.config.description, &other.config.usage)
+            && (effect, schema) == (&other.config.effect, &other.config.schema)
+    }
+
+    /// Given when it was created: the id of that event. It stays until the config is removed.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn digest(&self) -> Md5 {

@@ -1,26 +1,47 @@
-//! Configs as bytes and back. Listeners are not kept: their connections tell again.
+//! Configs with their history as bytes and back. Listeners are not kept: their connections tell again.
 
-use super::{Config, ConfigKey, Configs, KeyParts, SnapshotError, StoredConfig};
+use super::history::{Events, History};
+use super::{Change, Config, ConfigKey, Configs, Event, KeyParts, Removal, SnapshotError, StoredConfig};
 use crate::registry::Content;
 use crate::registry::binary::{Reader, Write};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The fewest bytes that an encoded config takes: seven lengths, seven flags, two times.
-const CONFIG_BYTES_MIN: usize = 7 * 4 + 7 + 2 * 8;
+/// The fewest bytes that what is kept of one key takes: the lengths of three names, a count of events, a flag.
+const KEY_BYTES_MIN: usize = 3 * 4 + 4 + 1;
+/// The fewest bytes that an event takes: its id, what it did, and a version that was written before.
+const EVENT_BYTES_MIN: usize = 8 + 1 + 1;
+/// The fewest bytes that an encoded config takes: seven lengths, seven flags, its id, two times.
+const CONFIG_BYTES_MIN: usize = 7 * 4 + 7 + 3 * 8;
+
+const INSERTED: u8 = 0;
+const UPDATED: u8 = 1;
+const REMOVED: u8 = 2;
+
+const SAME_VERSION: u8 = 0;
+const SAME_CONTENT: u8 = 1;
+const NEW_VERSION: u8 = 2;
 
 impl Configs {
-    /// All configs as they are now, to be written while they change.
+    /// All configs and their history as they are now, to be written while they change.
     pub fn freeze(&self) -> FrozenConfigs {
-        FrozenConfigs(self.shared())
+        let mut kept = Vec::with_capacity(self.len());
+        kept.extend(self.entries.iter().filter(|(_, entry)| entry.is_kept()).map(|(_, entry)| Kept {
+            key: entry.key.clone(),
+            events: entry.history.clone(),
+            config: entry.config.clone(),
+        }));
+        FrozenConfigs { last_id: self.history.last_id, kept, history_bytes: self.history.bytes }
     }
 
-    /// Appends all configs in key order.
+    /// Appends all configs with their history in key order.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.freeze().encode(out);
     }
 
-    /// Replaces all configs by those of a snapshot and returns how many there are. Listeners stay.
+    /// Replaces all configs and their history by those of a snapshot and returns how many configs there are. Listeners
+    /// stay.
     ///
     /// # Errors
     /// If the bytes are no such snapshot; nothing has changed then.
@@ -31,29 +52,36 @@ impl Configs {
 
     /// The second half of [`restore`](Self::restore), which cannot fail.
     pub(crate) fn replace(&mut self, configs: DecodedConfigs<'_>) -> Replaced {
-        let taken = self.entries.iter_mut().filter_map(|(id, entry)| Some((id, entry.config.take()?)));
-        let before: Vec<(usize, Arc<StoredConfig>)> = taken.collect();
-        let ids_before: Vec<u32> = std::mem::take(&mut self.order).into_values().collect();
-        // They come in key order, so the map is built at once.
-        let entries = configs.0.into_iter().map(|(key, config)| {
-            let id = self.find_or_insert(key);
-            self.entries[id as usize].config = Some(config);
-            (self.entries[id as usize].key.clone(), id)
-        });
-        let order = entries.collect();
-        self.order = order;
+        let taken = self.entries.iter_mut().filter(|(_, entry)| entry.is_kept());
+        let before: Vec<Before> = taken.map(|(id, entry)| (id, entry.config.take(), entry.history.take())).collect();
+        self.counts.clear();
+        let (mut index, mut order) = (Vec::new(), Vec::new());
+        for kept in configs.kept {
+            let id = self.find_or_insert(kept.key);
+            index.extend(kept.events.iter().flat_map(|events| events.iter()).map(|event| (event.id, id)));
+            let entry = &mut self.entries[id as usize];
+            (entry.config, entry.history) = (kept.config, kept.events);
+            if entry.config.is_some() {
+                order.push((entry.key.clone(), id));
+                self.count_one_more(id);
+            }
+        }
+        // They came in key order, so the map is built at once.
+        self.order = order.into_iter().collect();
+        let (last_id, bytes) = (configs.last_id, configs.history_bytes);
+        self.history = History { last_id, bytes, index: index.into_iter().collect() };
         let changed = self.changed_since(&before);
-        ids_before.into_iter().for_each(|id| self.remove_if_unused(id));
+        before.iter().for_each(|(id, ..)| self.remove_if_unused(crate::registry::links::id(*id)));
         Replaced { changed, before }
     }
 
     /// The keys whose content is another than in `before`, which is in the order of the entries.
-    fn changed_since(&self, before: &[(usize, Arc<StoredConfig>)]) -> Vec<ConfigKey> {
+    fn changed_since(&self, before: &[Before]) -> Vec<ConfigKey> {
         let mut before = before.iter().peekable();
         let mut changed = Vec::new();
         for (id, entry) in &self.entries {
-            let old = before.next_if(|(old_id, _)| *old_id == id).map(|(_, config)| config.md5());
-            if old != entry.config.as_ref().map(|config| config.md5()) {
+            let old = before.next_if(|(old_id, ..)| *old_id == id).and_then(|(_, config, _)| config.as_ref());
+            if old.map(|config| config.md5()) != entry.config.as_ref().map(|config| config.md5()) {
                 changed.push(entry.key.clone());
             }
         }
@@ -66,46 +94,118 @@ impl Configs {
 pub struct Replaced {
     /// The configs that are not what they were.
     pub changed: Vec<ConfigKey>,
-    /// What was there, by entry: to let go of many configs takes long, so it is left to whoever need not hold the store
-    /// any more.
-    pub before: Vec<(usize, Arc<StoredConfig>)>,
+    /// What was there: to let go of many configs takes long, so it is left to whoever need not hold the store any more.
+    pub before: Vec<Before>,
+}
+
+/// What was kept of one key, with its entry.
+type Before = (usize, Option<Arc<StoredConfig>>, Option<Events>);
+
+/// What is kept of one key.
+#[derive(Debug)]
+struct Kept<Key> {
+    key: Key,
+    events: Option<Events>,
+    config: Option<Arc<StoredConfig>>,
 }
 
 /// The configs of a snapshot, read but not yet in any store.
 #[derive(Debug)]
-pub struct DecodedConfigs<'a>(Vec<(KeyParts<'a>, Arc<StoredConfig>)>);
+pub struct DecodedConfigs<'a> {
+    last_id: u64,
+    kept: Vec<Kept<KeyParts<'a>>>,
+    history_bytes: usize,
+}
 
-/// All configs as they were at one moment.
+/// All configs with their history as they were at one moment.
 #[derive(Debug)]
-pub struct FrozenConfigs(Vec<(ConfigKey, Arc<StoredConfig>)>);
+pub struct FrozenConfigs {
+    last_id: u64,
+    kept: Vec<Kept<ConfigKey>>,
+    history_bytes: usize,
+}
 
 impl FrozenConfigs {
-    /// Appends all configs in key order.
+    /// Appends all configs with their history in key order.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut configs: Vec<_> = self.0.iter().collect();
-        configs.sort_unstable_by_key(|(key, _)| key.parts());
+        let mut kept: Vec<_> = self.kept.iter().collect();
+        kept.sort_unstable_by_key(|kept| kept.key.parts());
         out.extend_from_slice(&Content::Configs.header());
-        out.put_count(configs.len());
-        for (key, config) in configs {
+        out.put_u64(self.last_id);
+        out.put_count(kept.len());
+        for Kept { key, events, config } in kept {
             for text in [key.namespace(), key.group(), key.name()] {
                 out.put_bytes(text.as_bytes());
             }
-            encode_config(out, config);
+            let mut versions = WrittenVersions { out, last: None };
+            versions.put_events(events.as_deref());
+            versions.out.put_u8(config.is_some().into());
+            config.iter().for_each(|config| versions.put(config));
         }
     }
 
     /// About how many bytes that is.
     pub fn bytes_about(&self) -> usize {
-        const REST: usize = 2 * CONFIG_BYTES_MIN;
-        self.0.iter().map(|(key, config)| key.name().len() + config.content.len() + REST).sum()
+        const REST: usize = 2 * (KEY_BYTES_MIN + CONFIG_BYTES_MIN);
+        let content = |config: &Option<Arc<StoredConfig>>| config.as_ref().map_or(0, |config| config.content.len());
+        let kept = self.kept.iter().map(|kept| kept.key.name().len() + content(&kept.config) + REST);
+        kept.sum::<usize>() + self.history_bytes
     }
 }
 
-fn encode_config(out: &mut Vec<u8>, config: &Config) {
-    for bytes in [&config.content[..], config.kind.as_bytes()] {
-        out.put_bytes(bytes);
+/// Writes versions of one config, each once as long as it is followed by itself.
+struct WrittenVersions<'a> {
+    out: &'a mut Vec<u8>,
+    last: Option<&'a StoredConfig>,
+}
+
+impl<'a> WrittenVersions<'a> {
+    fn put_events(&mut self, events: Option<&'a VecDeque<Event>>) {
+        self.out.put_count(events.map_or(0, VecDeque::len));
+        for Event { id, change } in events.into_iter().flatten() {
+            self.out.put_u64(*id);
+            match change {
+                Change::Inserted(config) => {
+                    self.out.put_u8(INSERTED);
+                    self.put(config);
+                }
+                Change::Updated(before, config) => {
+                    self.out.put_u8(UPDATED);
+                    self.put(before);
+                    self.put(config);
+                }
+                Change::Removed(config, by) => {
+                    self.out.put_u8(REMOVED);
+                    self.put(config);
+                    self.out.put_optional(by.source_user.as_deref());
+                    self.out.put_optional(by.source_ip.as_deref());
+                    self.out.put_u64(by.stamped_ms);
+                }
+            }
+        }
     }
-    for text in [&config.encrypted_data_key, &config.app_name] {
+
+    /// What a node shares is not what another one shares, so versions are told apart by what they hold.
+    fn put(&mut self, config: &'a StoredConfig) {
+        let kind = match self.last {
+            Some(last) if std::ptr::eq(last, config) || last == config => SAME_VERSION,
+            Some(last) if last.has_content_of(config) => SAME_CONTENT,
+            _ => NEW_VERSION,
+        };
+        self.out.put_u8(kind);
+        if kind == NEW_VERSION {
+            self.out.put_bytes(&config.content);
+        }
+        if kind != SAME_VERSION {
+            encode_attributes(self.out, config);
+            self.out.put_u64(config.id());
+        }
+        self.last = Some(config);
+    }
+}
+
+fn encode_attributes(out: &mut Vec<u8>, config: &Config) {
+    for text in [&config.kind, &config.encrypted_data_key, &config.app_name] {
         out.put_bytes(text.as_bytes());
     }
     for text in optional_attributes(config) {
@@ -124,21 +224,92 @@ impl<'a> DecodedConfigs<'a> {
     /// Everything that takes long of a restoration: it needs no store.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
         let mut reader = Reader::new(bytes, Content::Configs)?;
-        let count = reader.count(CONFIG_BYTES_MIN)?;
-        let mut configs = Vec::new();
-        for _ in 0..count {
+        let last_id = reader.u64()?;
+        let mut kept: Vec<Kept<KeyParts<'a>>> = Vec::new();
+        for _ in 0..reader.count(KEY_BYTES_MIN)? {
             let key = (reader.text("namespace")?, reader.text("group")?, reader.text("data id")?);
-            configs.push((key, Arc::new(StoredConfig::new(decode_config(&mut reader)?))));
+            if kept.last().is_some_and(|last| last.key >= key) {
+                return Err(reader.invalid("order of keys"));
+            }
+            let mut versions = ReadVersions { reader: &mut reader, last: None };
+            let events = versions.events(last_id)?;
+            let config = match versions.reader.u8()? {
+                0 => None,
+                1 => Some(versions.next()?),
+                _ => return Err(reader.invalid("flag")),
+            };
+            if config.is_none() && events.is_none() {
+                return Err(reader.invalid("key"));
+            }
+            kept.push(Kept { key, events, config });
         }
+        let history_bytes = check_events(&reader, &kept)?;
         reader.finish()?;
-        Ok(Self(configs))
+        Ok(Self { last_id, kept, history_bytes })
     }
 }
 
-fn decode_config(reader: &mut Reader<'_>) -> Result<Config, SnapshotError> {
+/// No two events have one id. Gives about how many bytes all take.
+fn check_events(reader: &Reader<'_>, kept: &[Kept<KeyParts<'_>>]) -> Result<usize, SnapshotError> {
+    let events = || kept.iter().flat_map(|kept| kept.events.iter()).flat_map(|events| events.iter());
+    let mut ids: Vec<_> = events().map(|event| event.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(reader.invalid("event id"));
+    }
+    Ok(events().map(Event::bytes_about).sum())
+}
+
+/// Reads what `WrittenVersions` wrote.
+struct ReadVersions<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    last: Option<Arc<StoredConfig>>,
+}
+
+impl ReadVersions<'_, '_> {
+    fn events(&mut self, last_id: u64) -> Result<Option<Events>, SnapshotError> {
+        let count = self.reader.count(EVENT_BYTES_MIN)?;
+        let mut events = VecDeque::<Event>::new();
+        for _ in 0..count {
+            let id = self.reader.u64()?;
+            if id > last_id || events.back().is_some_and(|before| before.id >= id) {
+                return Err(self.reader.invalid("event id"));
+            }
+            let change = match self.reader.u8()? {
+                INSERTED => Change::Inserted(self.next()?),
+                UPDATED => Change::Updated(self.next()?, self.next()?),
+                REMOVED => Change::Removed(self.next()?, Box::new(decode_removal(self.reader)?)),
+                _ => return Err(self.reader.invalid("event")),
+            };
+            events.push_back(Event { id, change });
+        }
+        Ok((!events.is_empty()).then(|| Arc::new(events)))
+    }
+
+    fn next(&mut self) -> Result<Arc<StoredConfig>, SnapshotError> {
+        let content = match (self.reader.u8()?, &self.last) {
+            (SAME_VERSION, Some(last)) => return Ok(Arc::clone(last)),
+            (SAME_CONTENT, Some(last)) => last.content.clone(),
+            (NEW_VERSION, _) => Bytes::copy_from_slice(self.reader.bytes()?),
+            _ => return Err(self.reader.invalid("version")),
+        };
+        let config = StoredConfig::new(decode_attributes(self.reader, content)?);
+        let version = Arc::new(config.with_id(self.reader.u64()?));
+        self.last = Some(Arc::clone(&version));
+        Ok(version)
+    }
+}
+
+fn decode_removal(reader: &mut Reader<'_>) -> Result<Removal, SnapshotError> {
+    let source_user = reader.optional("user")?.map(Box::from);
+    let source_ip = reader.optional("address")?.map(Box::from);
+    Ok(Removal { source_user, source_ip, stamped_ms: reader.u64()? })
+}
+
+fn decode_attributes(reader: &mut Reader<'_>, content: Bytes) -> Result<Config, SnapshotError> {
     // Fields are read in the order in which they are written here.
     Ok(Config {
-        content: Bytes::copy_from_slice(reader.bytes()?),
+        content,
         kind: reader.text("type")?.into(),
         encrypted_data_key: reader.text("encrypted data key")?.into(),
         app_name: reader.text("app name")?.into(),

@@ -1,41 +1,57 @@
 //! Putting, getting and removing configs.
 
-use super::{Config, ConfigKey, Configs, Entry, KeyParts, StoredConfig};
+use super::{Change, Config, ConfigKey, Configs, Entry, KeyParts, Md5, Removal, StoredConfig};
 use crate::registry::links::id;
 use std::sync::Arc;
 
 impl Configs {
     /// Stores a config, over an existing one if there is one, which lends it its creation time. Returns its md5.
-    pub fn put(&mut self, key: KeyParts<'_>, config: Config) -> &str {
+    pub fn put(&mut self, key: KeyParts<'_>, config: Config) -> Md5 {
         let id = self.find_or_insert(key);
-        self.store(id, StoredConfig::new(config)).md5()
+        self.store(id, StoredConfig::new(config)).digest()
     }
 
-    /// Stores a config under a key that is known.
-    pub(super) fn store(&mut self, id: u32, mut config: StoredConfig) -> &StoredConfig {
-        let entry = &mut self.entries[id as usize];
-        match &entry.config {
-            Some(existing) => config = config.created_at(existing.created_ms),
-            None => {
-                self.order.insert(entry.key.clone(), id);
+    /// Stores a config under a key that is known, and notes it if that changes anything.
+    pub(super) fn store(&mut self, id: u32, config: StoredConfig) -> Arc<StoredConfig> {
+        let (config, change) = match self.entries[id as usize].config.take() {
+            Some(before) => {
+                let config = Arc::new(config.succeeding(&before));
+                let changes = !config.says_the_same(&before);
+                (Arc::clone(&config), changes.then(|| Change::Updated(before, config)))
             }
+            None => {
+                let config = Arc::new(config.with_id(self.history.next_id()));
+                self.order.insert(self.entries[id as usize].key.clone(), id);
+                self.count_one_more(id);
+                (Arc::clone(&config), Some(Change::Inserted(config)))
+            }
+        };
+        self.entries[id as usize].config = Some(Arc::clone(&config));
+        if let Some(change) = change {
+            self.record(id, change);
         }
-        entry.config.insert(Arc::new(config))
+        config
     }
 
-    /// Removes a config and returns it. Its listeners stay.
-    pub fn remove(&mut self, key: KeyParts<'_>) -> Option<Arc<StoredConfig>> {
+    /// Removes a config and returns it. Its listeners and its history stay.
+    pub fn remove(&mut self, key: KeyParts<'_>, removal: Removal) -> Option<Arc<StoredConfig>> {
         let id = self.find(key)?;
         let entry = &mut self.entries[id as usize];
         let removed = entry.config.take()?;
         self.order.remove(&entry.key);
-        self.remove_if_unused(id);
+        self.count_one_less(id);
+        self.record(id, Change::Removed(Arc::clone(&removed), Box::new(removal)));
         Some(removed)
     }
 
     /// The config of this key.
     pub fn get(&self, key: KeyParts<'_>) -> Option<&StoredConfig> {
         self.entries[self.find(key)? as usize].config.as_deref()
+    }
+
+    /// The config of this key, to be kept as it is now.
+    pub fn get_shared(&self, key: KeyParts<'_>) -> Option<Arc<StoredConfig>> {
+        self.entries[self.find(key)? as usize].config.clone()
     }
 
     /// The md5 of a config's content, empty if there is none (protocol/semantics.md section 4).
@@ -61,12 +77,36 @@ impl Configs {
         })
     }
 
-    /// All configs as they are now, in no order; they are shared, so this costs little.
-    pub(super) fn shared(&self) -> Vec<(ConfigKey, Arc<StoredConfig>)> {
-        let existing = |entry: &Entry| Some((entry.key.clone(), Arc::clone(entry.config.as_ref()?)));
-        let mut shared = Vec::with_capacity(self.len());
-        shared.extend(self.entries.iter().filter_map(|(_, entry)| existing(entry)));
-        shared
+    /// The configs of a namespace in order of group and data id.
+    pub fn iter_namespace(&self, namespace: &str) -> impl Iterator<Item = (&ConfigKey, &StoredConfig)> {
+        let first = ConfigKey::new((namespace, "", ""));
+        let of_namespace = self.order.range(first..).take_while(move |(key, _)| key.namespace() == namespace);
+        of_namespace.filter_map(|(key, id)| Some((key, self.entries[*id as usize].config.as_deref()?)))
+    }
+
+    /// How many configs a namespace has.
+    pub fn count_in(&self, namespace: &str) -> usize {
+        self.counts.get(namespace).copied().unwrap_or_default()
+    }
+
+    pub(super) fn count_one_more(&mut self, id: u32) {
+        let namespace = self.entries[id as usize].key.namespace();
+        match self.counts.get_mut(namespace) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.insert(namespace.into(), 1);
+            }
+        }
+    }
+
+    fn count_one_less(&mut self, id: u32) {
+        let namespace = self.entries[id as usize].key.namespace();
+        if let Some(count) = self.counts.get_mut(namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(namespace);
+            }
+        }
     }
 
     pub(super) fn find(&self, key: KeyParts<'_>) -> Option<u32> {
@@ -79,20 +119,27 @@ impl Configs {
 
     /// Makes an entry for a key that has none.
     pub(super) fn insert(&mut self, key: KeyParts<'_>) -> u32 {
-        let inserted = id(self.entries.insert(Entry { key: ConfigKey::new(key), config: None }));
+        let inserted = id(self.entries.insert(Entry { key: ConfigKey::new(key), config: None, history: None }));
         let (entries, hash) = (&self.entries, self.hash);
         self.index.insert_unique(hash.of(key), inserted, |id| hash.of(entries[*id as usize].key.parts()));
         inserted
     }
 
-    /// Forgets a key that has neither a config nor a listener.
+    /// Forgets a key that has neither a config nor a history nor a listener.
     pub(super) fn remove_if_unused(&mut self, id: u32) {
-        if self.entries[id as usize].config.is_some() || self.listeners.any_holds(id) {
+        if self.entries[id as usize].is_kept() || self.listeners.any_holds(id) {
             return;
         }
         let entry = self.entries.remove(id as usize);
         if let Ok(found) = self.index.find_entry(self.hash.of(entry.key.parts()), |other| *other == id) {
             found.remove();
         }
+    }
+}
+
+impl Entry {
+    /// Whether a snapshot holds it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.config.is_some() || self.history.is_some()
     }
 }

@@ -19,13 +19,14 @@ fn config(content: &str) -> Config {
 fn a_config_is_put_read_and_removed() {
     let mut configs = configs();
     assert_eq!((configs.md5_of(KEY), configs.get(KEY)), ("", None));
-    assert_eq!(configs.put(KEY, config("a: 1")), "270f9e65a80226eccd82c99cdd0dd2fb");
+    assert_eq!(configs.put(KEY, config("a: 1")).as_str(), "270f9e65a80226eccd82c99cdd0dd2fb");
     assert_eq!(configs.md5_of(KEY), "270f9e65a80226eccd82c99cdd0dd2fb");
     assert_eq!(&configs.get(KEY).unwrap().content[..], b"a: 1");
     assert_eq!(configs.len(), 1);
-    assert_eq!(configs.remove(KEY).unwrap().md5(), "270f9e65a80226eccd82c99cdd0dd2fb");
-    assert_eq!((configs.remove(KEY), configs.md5_of(KEY), configs.is_empty()), (None, "", true));
-    assert_eq!(configs.entries.len(), 0, "nothing is left behind");
+    assert_eq!(configs.remove(KEY, Removal::default()).unwrap().md5(), "270f9e65a80226eccd82c99cdd0dd2fb");
+    assert_eq!((configs.remove(KEY, Removal::default()), configs.md5_of(KEY), configs.is_empty()), (None, "", true));
+    configs.trim_history(1, 10, 0, 10);
+    assert_eq!((configs.entries.len(), configs.counts.len()), (0, 0), "nothing is left behind");
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn a_config_keeps_its_creation_time_while_it_exists() {
     configs.put(KEY, at(1, 1));
     configs.put(KEY, at(2, 2));
     assert_eq!(times(&configs), Some((1, 2)));
-    configs.remove(KEY);
+    configs.remove(KEY, Removal::default());
     configs.put(KEY, at(3, 3));
     assert_eq!(times(&configs), Some((3, 3)));
 }
@@ -57,7 +58,7 @@ fn listeners_keep_their_tenant_as_they_wrote_it_and_survive_removal() {
     configs.put(KEY, config("a: 1"));
     configs.listen(1, KEY, "", "");
     configs.listen(2, KEY, "public", "270f9e65a80226eccd82c99cdd0dd2fb");
-    configs.remove(KEY);
+    configs.remove(KEY, Removal::default());
     assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(2, "public"), (1, "")]);
     assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(2, "public")]);
     configs.put(KEY, config("a: 1"));
@@ -138,12 +139,18 @@ fn a_snapshot_brings_everything_back_and_replaces_what_was_there() {
 }
 
 #[test]
-fn stores_that_hold_the_same_write_the_same() {
+fn stores_that_were_told_the_same_write_the_same() {
     let mut stores = [configs(), configs()];
-    for (store, names) in stores.iter_mut().zip([["a", "b", "c"], ["c", "a", "b"]]) {
-        names.iter().for_each(|name| {
-            store.put(("public", "g", name), config(name));
+    // Whoever listens first has its place in the store first; that is not to be seen.
+    ["c", "b", "a"].into_iter().for_each(|name| {
+        stores[1].listen(1, ("public", "g", name), "", "");
+    });
+    for store in &mut stores {
+        ["b", "c", "a", "b"].into_iter().enumerate().for_each(|(number, name)| {
+            store.put(("public", "g", name), config(&number.to_string()));
         });
+        store.remove(("public", "g", "c"), Removal::default());
+        store.trim_history(u64::MAX, 1, 0, 1);
     }
     assert_eq!(encoded(&stores[0]), encoded(&stores[1]));
 }
@@ -154,7 +161,7 @@ fn what_was_frozen_stays_as_it_was() {
     let frozen = configs.freeze();
     configs.put(KEY, config("new"));
     configs.put(("public", "g", "later"), config("x"));
-    configs.remove(("", "", ""));
+    configs.remove(("", "", ""), Removal::default());
     let mut out = Vec::new();
     frozen.encode(&mut out);
     assert_eq!(out, encoded(&filled()));
@@ -183,7 +190,7 @@ fn a_damaged_snapshot_is_refused_and_changes_nothing() {
     let mut damaged: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
     damaged.push([&bytes[..], b"x"].concat());
     damaged.push([b"NPI\x01", &bytes[4..]].concat());
-    damaged.push([b"NCF\x01", &[255; 80][..]].concat());
+    damaged.push([b"NCF\x02", &[255; 80][..]].concat());
     for damage in damaged {
         to.restore(&damage).unwrap_err();
     }
@@ -193,7 +200,7 @@ fn a_damaged_snapshot_is_refused_and_changes_nothing() {
 proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), headed in any::<bool>()) {
-        let bytes = if headed { [&b"NCF\x01"[..], &bytes].concat() } else { bytes };
+        let bytes = if headed { [&b"NCF\x02"[..], &bytes].concat() } else { bytes };
         let _ = configs().restore(&bytes);
     }
 
@@ -223,7 +230,7 @@ proptest! {
                     configs.put(key, config(&text));
                     contents.insert(name.clone(), text);
                 }
-                1 => prop_assert_eq!(configs.remove(key).is_some(), contents.remove(&name).is_some()),
+                1 => prop_assert_eq!(configs.remove(key, Removal::default()).is_some(), contents.remove(&name).is_some()),
                 2 => {
                     let held = md5(&text);
                     let changed = contents.get(&name).map(md5).unwrap_or_default() != held;

@@ -79,7 +79,7 @@ pub enum SnapshotError {
 pub enum Content {
     /// Persistent instances.
     PersistentInstances,
-    /// Configs.
+    /// Configs with their history.
     Configs,
 }
 
@@ -88,7 +88,7 @@ impl Content {
     pub(crate) fn header(self) -> [u8; 4] {
         match self {
             Self::PersistentInstances => *b"NPI\x01",
-            Self::Configs => *b"NCF\x01",
+            Self::Configs => *b"NCF\x02",
         }
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod answers;
 mod config_grpc;
 mod config_http;
+mod config_list;
 mod connection;
 mod event;
 mod grpc;

@@ -1,4 +1,4 @@
-//! A snapshot of what the log has applied to the stores: configs and persistent instances.
+//! A snapshot of what the log has applied to the stores: configs with their history and persistent instances.
 
 use super::Hub;
 use crate::configs::{DecodedConfigs, FrozenConfigs, Replaced};
