@@ -57,6 +57,28 @@ class TrimHistory(_Command, frozen=True, tag="history.trim"):
     look_count: int
 
 
+class CreateNamespace(_Command, frozen=True, tag="namespace.create"):
+    """Create a namespace; refused if there is one of this id."""
+
+    namespace: str
+    name: str
+    description: str | None = None
+
+
+class UpdateNamespace(_Command, frozen=True, tag="namespace.update"):
+    """Change name and description of a namespace; an absent one stays absent."""
+
+    namespace: str
+    name: str
+    description: str | None = None
+
+
+class RemoveNamespace(_Command, frozen=True, tag="namespace.remove"):
+    """Remove a namespace, not what is in it; removing an absent one changes nothing."""
+
+    namespace: str
+
+
 class RegisterPersistent(_Command, frozen=True, tag="instance.register"):
     """Register a persistent instance; ``instance`` is JSON as the core validated it."""
 
@@ -90,6 +112,9 @@ Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
     | TrimHistory
+    | CreateNamespace
+    | UpdateNamespace
+    | RemoveNamespace
     | RegisterPersistent
     | DeregisterPersistent
     | SetAdministrator

@@ -36,6 +36,13 @@ HISTORY_PAGE_SIZE_MAX: Final = 500
 LONG_POLLS_COUNT_MAX: Final = 100_000
 LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
 
+# Namespaces (protocol/semantics.md section 5)
+NAMESPACE_ID_CHARACTERS_MAX: Final = 128
+NAMESPACE_NAME_CHARACTERS_MAX: Final = 256
+NAMESPACE_DESCRIPTION_CHARACTERS_MAX: Final = 256
+NAMESPACE_QUOTA_COUNT: Final = 200
+"""What is shown; it is not enforced, as the existing server does not by default."""
+
 # The log
 PROPOSALS_BYTES_MAX: Final = 256 * 1024 * 1024
 """Commands handed to the log and not yet applied; above it writes are refused instead of filling the memory."""

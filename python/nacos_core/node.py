@@ -27,6 +27,7 @@ from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
 from nacos_core.identity import check_log_is_there, load_identity, remember_cluster
 from nacos_core.in_process import Configuration, Naming, Writes
+from nacos_core.namespaces.service import NamespaceService
 from nacos_core.raft.configuration import Configuration as Members
 from nacos_core.raft.configuration import Member
 from nacos_core.raft.machine import bootstrap
@@ -187,6 +188,7 @@ class Node:
             hub=self._hub,
             wall_clock=wall_clock,
             config=config_service,
+            namespaces=NamespaceService(self._state_machine.namespaces, entropy),
             propose=self._raft.propose,
             confirm=self._raft.read,
             cluster=ClusterView(

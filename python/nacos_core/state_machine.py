@@ -12,14 +12,18 @@ import msgspec
 from nacos_core import commands
 from nacos_core.commands import (
     Command,
+    CreateNamespace,
     DeregisterPersistent,
     PublishConfig,
     RegisterPersistent,
     RemoveConfig,
+    RemoveNamespace,
     SetAdministrator,
     TrimHistory,
+    UpdateNamespace,
 )
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
+from nacos_core.namespaces.state import Namespace, Namespaces
 
 if TYPE_CHECKING:
     from nacos_core._core import Frozen, Hub, Publication
@@ -36,7 +40,7 @@ Outcome: TypeAlias = str | bool | CommandRefused | None
 RawOutcome: TypeAlias = str | bool | list[str] | None
 """The same as plain data, as it is kept in snapshots: a refusal is its kind and its words."""
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class Administrator(msgspec.Struct, frozen=True):
@@ -55,18 +59,20 @@ class _Snapshot(msgspec.Struct, array_like=True):
     version: int
     administrator: Administrator | None
     stores: bytes
+    namespaces: list[Namespace]
 
 
 class _Frozen:
     """The state as it was at one moment, to be written in a worker thread while the state goes on changing."""
 
-    def __init__(self, administrator: Administrator | None, stores: "Frozen") -> None:
+    def __init__(self, administrator: Administrator | None, stores: "Frozen", namespaces: list[Namespace]) -> None:
         self._administrator = administrator
         self._stores = stores
+        self._namespaces = namespaces
 
     def encode(self) -> bytes:
         stores = self._stores.encode()
-        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, stores))
+        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, stores, self._namespaces))
 
 
 def read_outcome(raw: RawOutcome) -> Outcome:
@@ -91,6 +97,7 @@ class StateMachine:
         self._hub = hub
         self._wall_clock = wall_clock  # only to tell clients when a restored snapshot changed what they see
         self.administrator: Administrator | None = None
+        self.namespaces = Namespaces()
         self._changed_configs: dict[ConfigKey, None] = {}
 
     def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[RawOutcome]:
@@ -120,7 +127,7 @@ class StateMachine:
 
     def freeze(self) -> _Frozen:
         """Everything that was applied, for ``restore``."""
-        return _Frozen(self.administrator, self._hub.freeze())
+        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces))
 
     def restore(self, data: bytes) -> None:
         """Replaces the state.
@@ -135,6 +142,7 @@ class StateMachine:
         changed = self._hub.restore_snapshot(snapshot.stores, self._wall_clock())
         self._changed_configs.update(dict.fromkeys(changed))
         self.administrator = snapshot.administrator
+        self.namespaces.replace(snapshot.namespaces)
 
     def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:
         try:
@@ -160,6 +168,12 @@ class StateMachine:
                 return self._remove(stamped_ms, command)
             case TrimHistory(before_ms, keep_count, after_id, look_count):
                 return str(self._hub.trim_history(before_ms, keep_count, after_id, look_count) or "")
+            case CreateNamespace(namespace, name, description):
+                return self.namespaces.create(Namespace(namespace, name, description))
+            case UpdateNamespace(namespace, name, description):
+                return self.namespaces.update(Namespace(namespace, name, description))
+            case RemoveNamespace(namespace):
+                return self.namespaces.remove(namespace)
             case RegisterPersistent(namespace, group, service, instance):
                 self._hub.apply_persistent(True, namespace, group, service, instance, stamped_ms)
                 return None

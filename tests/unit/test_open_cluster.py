@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 import nacos_core
+from nacos_core import limits
 from nacos_core.embedded_cluster import EmbeddedCluster, _free_ports
 from nacos_core.settings import Settings
 from wire.client import HttpAnswer, call_http
@@ -142,6 +144,52 @@ async def test_persistent_instances_are_everywhere() -> None:
 async def call(node: nacos_core.Node, method: str, path: str, form: dict[str, str]) -> HttpAnswer:
     assert node.http_port is not None
     return await trio.to_thread.run_sync(partial(call_http, node.http_port, method, path, form=form))
+
+
+async def ask(node: nacos_core.Node, path: str, **query: str) -> Any:
+    assert node.http_port is not None
+    answer = await trio.to_thread.run_sync(partial(call_http, node.http_port, "GET", f"/nacos/v3/admin{path}", query))
+    return answer.json["data"]
+
+
+async def test_namespaces_and_history_are_everywhere_also_where_a_snapshot_brought_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(limits, "SNAPSHOT_LOG_BYTES", 20_000)
+    monkeypatch.setattr(limits, "TRAILING_ENTRIES_COUNT", 0)
+    caplog.set_level(logging.INFO, "nacos_core.drivers.raft")
+    key = {"dataId": "a", "groupName": "DEFAULT_GROUP", "namespaceId": "dev"}
+
+    async def tell(node: nacos_core.Node) -> Any:
+        """The same at every node, once it has caught up."""
+        while (view := node.config.get("last")) is None or view.content != b"done":  # noqa: ASYNC110
+            await trio.sleep(0.01)
+        return await ask(node, "/core/namespace/list"), await ask(node, "/cs/history/list", **key)
+
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.leader()
+            form = {"namespaceId": "dev", "namespaceName": "Development"}
+            while (await call(cluster[0], "POST", "/nacos/v3/admin/core/namespace", form)).status == 503:  # noqa: ASYNC110
+                await trio.sleep(0.05)
+            await cluster[1].config.publish("a", "1", namespace="dev")
+            away = next(number for number in range(3) if not cluster[number].raft.is_leader)
+            await cluster.kill(away)
+            here = cluster[(away + 1) % 3]
+            for number in range(40):
+                await here.config.publish("filler", str(number) * 1000)
+            await here.config.publish("a", "2", namespace="dev")
+            await here.config.remove("a", namespace="dev")
+            await here.config.publish("last", "done")
+            back = await cluster.restart(away)
+            told = [await tell(node) for node in cluster.nodes]
+            assert "from the leader, up to entry" in caplog.text
+            assert told[0] == told[1] == told[2]
+            namespaces, history = told[0]
+            assert [(each["namespace"], each["configCount"]) for each in namespaces] == [("public", 2), ("dev", 0)]
+            assert [each["opType"] for each in history["pageItems"]] == ["D", "U", "I"]
+            whole = await ask(back, "/cs/history", nid=history["pageItems"][1]["id"], **key)
+            assert whole["content"] == "1"
 
 
 async def test_a_token_of_one_node_is_good_at_all() -> None:

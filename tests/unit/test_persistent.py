@@ -9,6 +9,7 @@ import pytest
 
 from nacos_core import _core, commands
 from nacos_core.config.service import ConfigService
+from nacos_core.namespaces.service import NamespaceService
 from nacos_core.server import persistent
 from nacos_core.server.context import Context
 from nacos_core.settings import Settings
@@ -61,6 +62,7 @@ class World:
             hub=self.hub,
             wall_clock=lambda: 1,
             config=ConfigService(),
+            namespaces=NamespaceService(self.log.machine.namespaces, bytes),
             propose=self.log.propose,
             confirm=lambda confirmed: confirmed(None),
             cluster=None,  # type: ignore[arg-type]

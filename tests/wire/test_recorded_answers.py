@@ -25,7 +25,6 @@ HTTP: list[dict[str, Any]] = json.loads((ANSWERS / "http.json").read_text())
 GRPC: dict[str, list[dict[str, Any]]] = json.loads((ANSWERS / "grpc.json").read_text())
 
 ONE_INSTANCE = "GET and PUT of one instance: they come with the service and instance administration"
-NAMESPACES = "namespaces come with the administration API"
 LOCK = "locks come with the replicated lock table"
 FUZZY = "fuzzy watch comes with the 3.x client features"
 DEFERRED_HTTP = {
@@ -34,7 +33,6 @@ DEFERRED_HTTP = {
     "v1 put instance": ONE_INSTANCE,
     "v1 list after put": ONE_INSTANCE,
     "cs get show=all": "the console's view of a configuration comes with history and search",
-    "ns v3 list": NAMESPACES,
 }
 DEFERRED_GRPC = {
     "LockOperationRequest": LOCK,

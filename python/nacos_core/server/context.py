@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nacos_core.clock import WallClock
     from nacos_core.commands import Command
     from nacos_core.config.service import ConfigService
+    from nacos_core.namespaces.service import NamespaceService
     from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.gate import Gate
     from nacos_core.settings import Settings
@@ -33,6 +34,7 @@ class Context:
     hub: "Hub"
     wall_clock: "WallClock"
     config: "ConfigService"
+    namespaces: "NamespaceService"
     propose: Propose
     """Hands a command to the log; the callback runs when it is applied, or can not be."""
     confirm: Confirm

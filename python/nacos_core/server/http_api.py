@@ -16,6 +16,7 @@ from nacos_core.server import (
     config_http,
     history_http,
     loader_http,
+    namespace_http,
     pages,
     state_http,
 )
@@ -59,6 +60,17 @@ def _history_v3(path: str) -> dict[tuple[str, str], Route]:
     }
 
 
+def _namespaces(path: str, id_name: str) -> dict[tuple[str, str], Route]:
+    """``id_name``: what the id of a new one is called."""
+    return {
+        ("GET", f"{path}/list"): Route(namespace_http.list_all),
+        ("GET", path): Route(namespace_http.detail),
+        ("POST", path): Route(partial(namespace_http.create, id_name)),
+        ("PUT", path): Route(namespace_http.update),
+        ("DELETE", path): Route(namespace_http.remove),
+    }
+
+
 ROUTES: Final = {
     ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
     ("POST", "/nacos/v1/cs/configs"): Route(config_http.publish_v1),
@@ -72,6 +84,10 @@ ROUTES: Final = {
     ("GET", "/nacos/v2/cs/history/detail"): Route(history_http.change_v2),
     ("GET", "/nacos/v2/cs/history/previous"): Route(partial(history_http.previous, V2)),
     ("GET", "/nacos/v2/cs/history/configs"): Route(partial(history_http.configs, V2)),
+    ("GET", "/nacos/v1/console/namespaces"): Route(namespace_http.query_v1),
+    ("POST", "/nacos/v1/console/namespaces"): Route(namespace_http.create_v1),
+    ("PUT", "/nacos/v1/console/namespaces"): Route(namespace_http.update_v1),
+    ("DELETE", "/nacos/v1/console/namespaces"): Route(namespace_http.remove_v1),
     ("POST", "/nacos/v1/auth/login"): Route(auth_http.login_v1, is_open=True),
     ("POST", "/nacos/v1/auth/users/login"): Route(auth_http.login_v1, is_open=True),
     ("POST", "/nacos/v3/auth/user/login"): Route(auth_http.login_v3, is_open=True),
@@ -95,6 +111,11 @@ ROUTES: Final = {
     ("GET", "/nacos/v1/console/server/state"): Route(state_http.state_map),
     **_history_v3("/nacos/v3/admin/cs/history"),
     **_history_v3("/nacos/v3/console/cs/history"),
+    **_namespaces("/nacos/v2/console/namespace", "namespaceId"),
+    **_namespaces("/nacos/v3/admin/core/namespace", "namespaceId"),
+    ("GET", "/nacos/v3/admin/core/namespace/check"): Route(namespace_http.count),
+    **_namespaces("/nacos/v3/console/core/namespace", "customNamespaceId"),
+    ("GET", "/nacos/v3/console/core/namespace/exist"): Route(namespace_http.exists),
 }
 
 

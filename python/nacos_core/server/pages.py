@@ -36,6 +36,9 @@ PARAMETER_MISSING: Final = (10000, "parameter missing")
 ACCESS_DENIED: Final = (10001, "access denied")
 NOT_FOUND: Final = (20004, "resource not found")
 VALIDATION: Final = (20002, "parameter validate error")
+NAMESPACE_ILLEGAL: Final = (22000, "illegal namespace")
+NAMESPACE_ABSENT: Final = (22001, "namespace not exist")
+NAMESPACE_EXISTS: Final = (22002, "namespace already exist")
 SERVER_ERROR: Final = (30000, "server error")
 
 to_json = msgspec.json.Encoder().encode

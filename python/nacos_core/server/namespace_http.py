@@ -1,0 +1,245 @@
+"""Namespaces over HTTP (protocol/http.md sections 5, 6.2, 6.3 and 7). Lists and details are what this node knows."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nacos_core import limits
+from nacos_core.errors import InvalidParameter, NacosCoreError
+from nacos_core.namespaces import rules
+from nacos_core.namespaces.rules import DEFAULT_NAMESPACE, NamespaceAbsent, NamespaceExists
+from nacos_core.server import pages
+from nacos_core.server.context import Context, Result, status_of
+
+if TYPE_CHECKING:
+    from nacos_core._core import HttpRequest
+    from nacos_core.commands import Command
+    from nacos_core.namespaces.state import Namespace
+
+_GLOBAL = 0
+_CUSTOM = 1
+
+
+# --- v2 and v3: results ----------------------------------------------------------------------------------------------
+
+
+def list_all(context: Context, request: "HttpRequest") -> None:
+    """The default namespace first, then in the order in which they were made."""
+    _reply(context, request, 200, pages.success(_list(context)))
+
+
+def detail(context: Context, request: "HttpRequest") -> None:
+    """One namespace."""
+    namespace = _required(context, request, "namespaceId")
+    if namespace is None:
+        return
+    try:
+        found = context.namespaces.find(namespace)
+    except NamespaceAbsent as error:
+        _refuse(context, request, error)
+    else:
+        _reply(context, request, 200, pages.success(_describe(context, found)))
+
+
+def create(id_name: str, context: Context, request: "HttpRequest") -> None:
+    """Without an id, or with a blank one, one is made up."""
+    name = _required(context, request, "namespaceName", "required parameter 'namespaceName' is missing")
+    if name is None:
+        return
+    get = request.parameters.get
+    try:
+        command = context.namespaces.creation(get(id_name), name, get("namespaceDesc"))
+    except InvalidParameter as error:
+        _refuse(context, request, error)
+    else:
+        _propose(context, request, command, rules.exists(command.namespace))
+
+
+def update(context: Context, request: "HttpRequest") -> None:
+    """Name and description."""
+    namespace = _required(context, request, "namespaceId", "required parameter 'namespaceId' is missing")
+    if namespace is None:
+        return
+    name = _required(context, request, "namespaceName", "required parameter 'namespaceName' is missing")
+    if name is None:
+        return
+    try:
+        command = context.namespaces.change(namespace, name, request.parameters.get("namespaceDesc"))
+    except InvalidParameter as error:
+        _refuse(context, request, error)
+    else:
+        _propose(context, request, command, rules.absent(namespace))
+
+
+def remove(context: Context, request: "HttpRequest") -> None:
+    """What is in it stays; one that is not there is gone already."""
+    namespace = _required(context, request, "namespaceId")
+    if namespace is None:
+        return
+    try:
+        command = context.namespaces.removal(namespace)
+    except InvalidParameter as error:
+        _refuse(context, request, error)
+    else:
+        _propose(context, request, command, None)
+
+
+def count(context: Context, request: "HttpRequest") -> None:
+    """How many have this id among those that were made, which the default one was not."""
+    namespace = _required(context, request, "namespaceId")
+    if namespace is not None:
+        _reply(context, request, 200, pages.success(int(context.namespaces.is_made(namespace))))
+
+
+def exists(context: Context, request: "HttpRequest") -> None:
+    """Whether an id is taken."""
+    namespace = _required(context, request, "customNamespaceId")
+    if namespace is not None:
+        is_taken = namespace == DEFAULT_NAMESPACE or context.namespaces.is_made(namespace)
+        _reply(context, request, 200, pages.success(is_taken))
+
+
+# --- v1: bare answers, and false for whatever cannot be done ---------------------------------------------------------
+
+
+def query_v1(context: Context, request: "HttpRequest") -> None:
+    """The list, one namespace (``show=all``), or whether there is one (``checkNamespaceIdExist=true``)."""
+    get = request.parameters.get
+    if get("show") == "all":
+        _detail_v1(context, request)
+    elif get("checkNamespaceIdExist") == "true":
+        namespace = _required_v1(context, request, "customNamespaceId")
+        if namespace is not None:
+            _reply(context, request, 200, pages.to_json(context.namespaces.is_made(namespace)))
+    else:
+        _reply(context, request, 200, pages.to_json({"code": 200, "message": None, "data": _list(context)}))
+
+
+def create_v1(context: Context, request: "HttpRequest") -> None:
+    """As ``create``."""
+    name = _required_v1(context, request, "namespaceName")
+    if name is None:
+        return
+    get = request.parameters.get
+    try:
+        command = context.namespaces.creation(get("customNamespaceId"), name, get("namespaceDesc"))
+    except InvalidParameter:
+        _reply(context, request, 200, b"false")
+    else:
+        context.propose(command, partial(_finish_v1, context, request))
+
+
+def update_v1(context: Context, request: "HttpRequest") -> None:
+    """As ``update``, in other words."""
+    namespace = _required_v1(context, request, "namespace")
+    if namespace is None:
+        return
+    name = _required_v1(context, request, "namespaceShowName")
+    if name is None:
+        return
+    try:
+        command = context.namespaces.change(namespace, name, request.parameters.get("namespaceDesc"))
+    except InvalidParameter:
+        _reply(context, request, 200, b"false")
+    else:
+        context.propose(command, partial(_finish_v1, context, request))
+
+
+def remove_v1(context: Context, request: "HttpRequest") -> None:
+    """As ``remove``."""
+    namespace = _required_v1(context, request, "namespaceId")
+    if namespace is None:
+        return
+    try:
+        command = context.namespaces.removal(namespace)
+    except InvalidParameter:
+        _reply(context, request, 200, b"false")
+        return
+
+    def finish(result: Result) -> None:
+        _finish_v1(context, request, result if isinstance(result, NacosCoreError) else True)
+
+    context.propose(command, finish)
+
+
+def _detail_v1(context: Context, request: "HttpRequest") -> None:
+    namespace = _required_v1(context, request, "namespaceId")
+    if namespace is None:
+        return
+    try:
+        found = context.namespaces.find(namespace)
+    except NamespaceAbsent as error:
+        _reply(context, request, 404, f"caused: {error};".encode())
+    else:
+        _reply(context, request, 200, pages.to_json(_describe(context, found)))
+
+
+def _finish_v1(context: Context, request: "HttpRequest", result: Result) -> None:
+    if isinstance(result, NacosCoreError):
+        _reply(context, request, status_of(result), f"caused: {result};".encode())
+    else:
+        _reply(context, request, 200, pages.to_json(bool(result)))
+
+
+def _required_v1(context: Context, request: "HttpRequest", name: str) -> str | None:
+    value = request.parameters.get(name)
+    if value is None:
+        message = f"Required parameter '{name}' is not present."
+        _reply(context, request, 400, pages.error_page(400, message, request.path, context.wall_clock()))
+    return value
+
+
+# --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _propose(context: Context, request: "HttpRequest", command: "Command", refusal: InvalidParameter | None) -> None:
+    """``refusal`` is the answer if the command finds, where it stands in the log, that it cannot be done."""
+
+    def finish(result: Result) -> None:
+        if isinstance(result, NacosCoreError):
+            _reply(context, request, status_of(result), pages.failure(pages.SERVER_ERROR, str(result)))
+        elif result or refusal is None:
+            _reply(context, request, 200, pages.success(True))
+        else:
+            _refuse(context, request, refusal)
+
+    context.propose(command, finish)
+
+
+def _refuse(context: Context, request: "HttpRequest", error: InvalidParameter) -> None:
+    match error:
+        case NamespaceAbsent():
+            status, code = 404, pages.NAMESPACE_ABSENT
+        case NamespaceExists():
+            status, code = 400, pages.NAMESPACE_EXISTS
+        case _:
+            status, code = 400, pages.NAMESPACE_ILLEGAL
+    _reply(context, request, status, pages.failure(code, str(error)))
+
+
+def _required(context: Context, request: "HttpRequest", name: str, text: str | None = None) -> str | None:
+    value = request.parameters.get(name)
+    if value is None:
+        text = text or f"Required parameter '{name}' type String is not present"
+        _reply(context, request, 400, pages.failure(pages.PARAMETER_MISSING, text))
+    return value
+
+
+def _list(context: Context) -> list[dict[str, object]]:
+    return [_describe(context, namespace) for namespace in context.namespaces.all()]
+
+
+def _describe(context: Context, namespace: "Namespace") -> dict[str, object]:
+    id = namespace.namespace
+    is_default = not id.strip() or id == DEFAULT_NAMESPACE
+    return {
+        "namespace": id,
+        "namespaceShowName": namespace.name,
+        "namespaceDesc": namespace.description,
+        "quota": limits.NAMESPACE_QUOTA_COUNT,
+        "configCount": context.hub.config_count(DEFAULT_NAMESPACE if is_default else id),
+        "type": _GLOBAL if is_default else _CUSTOM,
+    }
+
+
+def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:
+    context.hub.reply_http(request.connection, request.call, status, pages.JSON, body)
