@@ -79,6 +79,12 @@ pub const INSTANCE_ID_CHARACTERS_MAX: usize = 1024;
 pub const METADATA_CHARACTERS_MAX: usize = 1024;
 /// Most instances in one batch registration.
 pub const BATCH_INSTANCES_COUNT_MAX: usize = 10_000;
+/// Most instances of one service that have metadata of their own, there or gone.
+pub const OVERLAYS_COUNT_MAX: usize = 100_000;
+/// All names and values of the metadata of one service or cluster together.
+pub const SERVICE_METADATA_CHARACTERS_MAX: usize = 65_536;
+/// Longest expression of a label selector, path and headers of a health check.
+pub const EXPRESSION_CHARACTERS_MAX: usize = 4_096;
 /// Most keys in one listener request (protocol/semantics.md section 4.2).
 pub const LISTEN_KEYS_COUNT_MAX: usize = 10_000;
 /// Most services in one page of a service list.

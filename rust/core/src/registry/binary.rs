@@ -81,6 +81,8 @@ pub enum Content {
     PersistentInstances,
     /// Configs with their history.
     Configs,
+    /// Metadata of services, clusters and instances.
+    Metadata,
 }
 
 impl Content {
@@ -89,6 +91,7 @@ impl Content {
         match self {
             Self::PersistentInstances => *b"NPI\x01",
             Self::Configs => *b"NCF\x02",
+            Self::Metadata => *b"NMD\x01",
         }
     }
 }
@@ -98,6 +101,7 @@ impl std::fmt::Display for Content {
         f.write_str(match self {
             Self::PersistentInstances => "persistent instances",
             Self::Configs => "configs",
+            Self::Metadata => "naming metadata",
         })
     }
 }

@@ -81,6 +81,11 @@ impl Digester {
         self.bytes(&record)
     }
 
+    /// The protection threshold of a service, which is part of what its list shows.
+    pub(super) fn threshold(&self, threshold: f64) -> Digest {
+        self.bytes(&threshold.to_bits().to_le_bytes())
+    }
+
     fn bytes(&self, bytes: &[u8]) -> Digest {
         let hash = self.hasher.hash(bytes);
         Digest([hash.h1, hash.h2])

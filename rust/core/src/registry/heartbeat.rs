@@ -91,13 +91,13 @@ impl Registry {
     }
 
     /// Sets the health of a whole publication and returns how many instances changed.
-    fn set_healthy(&mut self, link: u32, healthy: bool, now_ms: u64) -> usize {
-        let publication = self.publications.value_mut(link);
+    pub(super) fn set_healthy(&mut self, link: u32, healthy: bool, now_ms: u64) -> usize {
+        let publication = &self.publications.get(link).value;
         if publication.entries.as_slice().iter().all(|entry| entry.instance.healthy == healthy) {
             return 0;
         }
-        let before = publication.entries.shown();
-        let changed = publication.entries.set_healthy(healthy, &mut self.digester);
+        let before = self.shown(link);
+        let changed = self.publications.value_mut(link).entries.set_healthy(healthy, &mut self.digester);
         self.settle(link, before, now_ms);
         changed
     }

@@ -5,15 +5,21 @@
 //! noted here and taken by the caller in batches. Time comes in as an argument; the registry asks for nothing.
 
 pub(crate) mod binary;
+mod catalog;
+mod change;
 mod deadlines;
+mod declared;
 mod digest;
 mod error;
+mod expiry;
 mod heartbeat;
 pub mod json;
 mod key;
 pub(crate) mod links;
 mod metadata;
 mod model;
+mod overlay;
+mod protect;
 mod publication;
 mod publishers;
 mod queries;
@@ -21,10 +27,14 @@ mod render;
 mod select;
 mod services;
 mod snapshot;
+mod snapshot_metadata;
 mod store;
 mod subscribers;
 
 pub use binary::{Content, SnapshotError};
+pub use catalog::ServicePage;
+pub use change::{ChangeRefused, Expiry, InstanceName, MetadataChange, ServiceFields};
+pub use declared::{ClusterRecord, HealthChecker, Selector};
 pub use error::RegistryError;
 pub use heartbeat::{Beat, Expired};
 pub use key::{KeyParts, ResourceKey};
@@ -33,8 +43,10 @@ pub use metadata::{
     BEAT_INTERVAL_KEY, BEAT_TIMEOUT_KEY, CLIENT_BEAT_KEY, DELETE_TIMEOUT_KEY, ID_GENERATOR_KEY, Metadata,
 };
 pub use model::{CLUSTER_DEFAULT, ClusterName, Instance, Publisher};
+pub use overlay::Pairs;
 pub use queries::Counts;
 pub use render::View;
+pub use snapshot_metadata::DecodedMetadata;
 
 /// What names a service.
 pub type ServiceKey = ResourceKey;
@@ -45,6 +57,7 @@ use links::Links;
 use publication::Publication;
 use publishers::Publishers;
 use services::Services;
+use std::collections::BTreeMap;
 use subscribers::Subscribers;
 
 /// All services of one node with their instances and subscribers.
@@ -60,6 +73,10 @@ pub struct Registry {
     beats: Deadlines,
     /// When an ephemeral address that publishes nothing is forgotten; owner: publisher.
     idle: Deadlines,
+    /// The services that operators said something of.
+    declared: BTreeMap<ResourceKey, u32>,
+    /// How many changes of metadata the log had.
+    metadata_revision: u64,
     instance_count: usize,
 }
 
@@ -75,6 +92,8 @@ impl Registry {
             subscribers: Subscribers::default(),
             beats: Deadlines::default(),
             idle: Deadlines::default(),
+            declared: BTreeMap::new(),
+            metadata_revision: 0,
             instance_count: 0,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::key::KeyParts;
 use super::model::{Instance, Publisher};
+use super::protect::protect;
 use super::render::{View, write_head, write_hosts, write_tail};
 use super::select::select;
 use super::{Registry, RegistryError};
@@ -27,8 +28,8 @@ impl Registry {
     /// Appends the ServiceInfo of a service, with empty `hosts` if it is not known.
     pub fn write_service_info(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) {
         write_head(out, key, view);
-        let last_ref_time_ms = self.write_list(key, view, now_ms, out);
-        write_tail(out, last_ref_time_ms);
+        let (last_ref_time_ms, is_protected) = self.write_list(key, view, now_ms, out);
+        write_tail(out, last_ref_time_ms, is_protected);
     }
 
     /// Appends the array of instances alone, as the v3 client API answers it.
@@ -101,28 +102,34 @@ impl Registry {
         }
     }
 
-    /// Appends the `hosts` array and returns the answer's `lastRefTime`.
-    fn write_list(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) -> u64 {
+    /// Appends the `hosts` array and returns the answer's `lastRefTime`, and whether the list is protected.
+    fn write_list(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) -> (u64, bool) {
         let Some(id) = self.services.find(key) else {
             out.extend_from_slice(b"[]");
-            return self.services.answer_unknown(now_ms);
+            return (self.services.answer_unknown(now_ms), false);
         };
         let service = self.services.get_mut(id);
         let last_ref_time_ms = service.answer(now_ms);
-        match service.views.find(view) {
-            Some(hosts) => out.extend_from_slice(hosts),
+        let is_protected = match service.views.find(view) {
+            Some((hosts, is_protected)) => {
+                out.extend_from_slice(hosts);
+                is_protected
+            }
             None => self.render_list(id, key, view, out),
-        }
-        last_ref_time_ms
+        };
+        (last_ref_time_ms, is_protected)
     }
 
-    /// Renders a view, keeps it until the list changes, and appends it.
-    fn render_list(&mut self, id: u32, key: KeyParts<'_>, view: &View<'_>, out: &mut Vec<u8>) {
+    /// Renders a view, keeps it until the list changes, appends it, and says whether it is protected.
+    fn render_list(&mut self, id: u32, key: KeyParts<'_>, view: &View<'_>, out: &mut Vec<u8>) -> bool {
         let links = self.publications.of_subject(id);
         let publications = links.map(|link| &self.publications.get(link).value);
-        let entries = select(publications, view.clusters, view.healthy_only);
+        let declared = self.services.get(id).declared.as_deref();
+        let mut entries = select(publications, declared, &mut self.digester, view);
+        let is_protected = protect(&mut entries, declared);
         let start = out.len();
         write_hosts(out, key, &entries);
-        self.services.keep_view(id, view, &out[start..]);
+        self.services.keep_view(id, view, &out[start..], is_protected);
+        is_protected
     }
 }

@@ -4,7 +4,7 @@ use super::json::{write_bool, write_escaped, write_float, write_integer, write_s
 use super::key::{KeyParts, same_text};
 use super::metadata::ID_GENERATOR_KEY;
 use super::model::Instance;
-use super::publication::Entry;
+use super::protect::Shown;
 use crate::limits::{CACHE_MS, VIEWS_COUNT_MAX};
 
 /// Which instances of a service to show, and how to name it.
@@ -24,6 +24,7 @@ struct Rendered {
     clusters: Box<str>,
     healthy_only: bool,
     hosts: Box<[u8]>,
+    is_protected: bool,
 }
 
 /// The rendered views of one service, valid until its list changes.
@@ -31,19 +32,20 @@ struct Rendered {
 pub(super) struct Views(Vec<Rendered>);
 
 impl Views {
-    pub(super) fn find(&self, view: &View<'_>) -> Option<&[u8]> {
+    /// The hosts, and whether they are shown healthy for protection.
+    pub(super) fn find(&self, view: &View<'_>) -> Option<(&[u8], bool)> {
         let mut views = self.0.iter();
         let found =
             views.find(|kept| kept.healthy_only == view.healthy_only && same_text(&kept.clusters, view.clusters));
-        found.map(|kept| &*kept.hosts)
+        found.map(|kept| (&*kept.hosts, kept.is_protected))
     }
 
     /// Keeps a view. The oldest makes room for it; returns how many bytes of hosts that was.
-    pub(super) fn keep(&mut self, view: &View<'_>, hosts: &[u8]) -> usize {
+    pub(super) fn keep(&mut self, view: &View<'_>, hosts: &[u8], is_protected: bool) -> usize {
         let freed = if self.0.len() < VIEWS_COUNT_MAX { 0 } else { self.0.remove(0).hosts.len() };
         self.0.reserve_exact(1);
         let (clusters, healthy_only) = (view.clusters.into(), view.healthy_only);
-        self.0.push(Rendered { clusters, healthy_only, hosts: hosts.into() });
+        self.0.push(Rendered { clusters, healthy_only, hosts: hosts.into(), is_protected });
         freed
     }
 
@@ -71,14 +73,16 @@ pub(super) fn write_head(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, view
 }
 
 /// Everything of a ServiceInfo after the value of `hosts`.
-pub(super) fn write_tail(out: &mut Vec<u8>, last_ref_time_ms: u64) {
+pub(super) fn write_tail(out: &mut Vec<u8>, last_ref_time_ms: u64, is_protected: bool) {
     out.extend_from_slice(b",\"lastRefTime\":");
     write_integer(out, last_ref_time_ms);
-    out.extend_from_slice(b",\"checksum\":\"\",\"allIps\":false,\"reachProtectionThreshold\":false,\"valid\":true}");
+    out.extend_from_slice(b",\"checksum\":\"\",\"allIps\":false,\"reachProtectionThreshold\":");
+    write_bool(out, is_protected);
+    out.extend_from_slice(b",\"valid\":true}");
 }
 
 /// The `hosts` array.
-pub(super) fn write_hosts(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, entries: &[&Entry]) {
+pub(super) fn write_hosts(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, entries: &[Shown<'_>]) {
     let mut service = Vec::with_capacity(group.len() + name.len() + 4);
     write_grouped(&mut service, group, name);
     out.push(b'[');
@@ -86,9 +90,16 @@ pub(super) fn write_hosts(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, ent
         if at > 0 {
             out.push(b',');
         }
-        write_instance(out, &service, &entry.instance);
+        write_instance(out, &service, entry.instance());
     }
     out.push(b']');
+}
+
+/// One instance alone.
+pub(super) fn write_one(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, instance: &Instance) {
+    let mut service = Vec::new();
+    write_grouped(&mut service, group, name);
+    write_instance(out, &service, instance);
 }
 
 /// `group@@name` as a JSON string.

@@ -1,26 +1,36 @@
 //! Which instances of a service an answer shows.
 
-use super::publication::{Entry, Publication};
+use super::declared::Declared;
+use super::digest::Digester;
+use super::protect::Shown;
+use super::publication::Publication;
+use super::render::View;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
 /// The entries that a client is shown, in the order of the publications given, the last of a batch first.
 ///
-/// The order of the steps is that of protocol/semantics.md section 3: clusters, enabled, healthy. Protection is the
-/// step after them, over what they left, once services carry a threshold.
+/// The order of the steps is that of protocol/semantics.md section 3: clusters, enabled, healthy; protection follows. What
+/// operators said of an instance counts before all of them.
 pub(super) fn select<'a>(
     publications: impl Iterator<Item = &'a Publication>,
-    clusters: &str,
-    healthy_only: bool,
-) -> Vec<&'a Entry> {
+    declared: Option<&Declared>,
+    digester: &mut Digester,
+    view: &View<'_>,
+) -> Vec<Shown<'a>> {
+    let mut id = String::new();
     let entries = publications.flat_map(|publication| publication.entries.as_slice().iter().rev());
     let chosen = entries
-        .filter(|entry| in_clusters(entry.instance.cluster.as_str(), clusters))
-        .filter(|entry| entry.instance.enabled)
-        .filter(|entry| entry.instance.healthy || !healthy_only);
+        .filter(|entry| in_clusters(entry.instance.cluster.as_str(), view.clusters))
+        .map(|entry| match declared.and_then(|declared| declared.over(&entry.instance, &mut id)) {
+            Some(instance) => Shown::altered(digester.instance(&instance), instance),
+            None => Shown::Given(entry),
+        })
+        .filter(|shown| shown.instance().enabled)
+        .filter(|shown| shown.instance().healthy || !view.healthy_only);
     // Equal instances of several publishers collapse into one; equal digests are equal instances.
     let mut seen = HashSet::with_hasher(FixedState::default());
-    chosen.filter(|entry| seen.insert(entry.digest)).collect()
+    chosen.filter(|shown| seen.insert(shown.digest())).collect()
 }
 
 /// `filter` is a comma list; a blank one passes every cluster.

@@ -1,5 +1,6 @@
 //! The services that the registry knows: by key, by group in order of first registration, and which of them changed.
 
+use super::declared::Declared;
 use super::digest::Digest;
 use super::key::{KeyParts, NameHash, ResourceKey};
 use super::links::{id, is_sparse};
@@ -26,6 +27,8 @@ pub(super) struct Service {
     pub(super) ephemeral: Option<bool>,
     /// Publications from the log, which are applied whatever else is there.
     pub(super) persistent_count: u32,
+    /// What operators said of it and of its instances.
+    pub(super) declared: Option<Box<Declared>>,
     /// The sum over the instances that subscribers are shown.
     pub(super) digest: Digest,
     pub(super) views: Views,
@@ -47,9 +50,17 @@ impl Service {
         self.answered_ms
     }
 
-    /// Whether it is ephemeral: as its first publication was, unless it holds persistent ones.
+    /// Whether it is ephemeral: as it was created, or as its first publication was, unless it holds persistent ones.
     pub(super) fn is_ephemeral(&self) -> Option<bool> {
-        if self.persistent_count > 0 { Some(false) } else { self.ephemeral }
+        if self.persistent_count > 0 {
+            return Some(false);
+        }
+        let record = self.declared.as_ref().and_then(|declared| declared.service.as_ref());
+        record.filter(|record| record.created).map(|record| record.ephemeral).or(self.ephemeral)
+    }
+
+    pub(super) fn is_created(&self) -> bool {
+        self.declared.as_ref().is_some_and(|declared| declared.is_created())
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -104,6 +115,7 @@ impl Services {
             key_digest,
             ephemeral: None,
             persistent_count: 0,
+            declared: None,
             digest: Digest::default(),
             views: Views::default(),
             withdrawn_ms: 0,
@@ -211,7 +223,7 @@ impl Services {
     }
 
     /// Keeps a rendered view until its service changes, or until all views together take too much.
-    pub(super) fn keep_view(&mut self, service: u32, view: &View<'_>, hosts: &[u8]) {
+    pub(super) fn keep_view(&mut self, service: u32, view: &View<'_>, hosts: &[u8], is_protected: bool) {
         if self.rendered_bytes + hosts.len() > VIEWS_BYTES_MAX {
             self.services.iter_mut().for_each(|(_, service)| {
                 service.views.clear();
@@ -220,7 +232,7 @@ impl Services {
         }
         if hosts.len() <= VIEWS_BYTES_MAX {
             self.rendered_bytes += hosts.len();
-            self.rendered_bytes -= self.services[service as usize].views.keep(view, hosts);
+            self.rendered_bytes -= self.services[service as usize].views.keep(view, hosts, is_protected);
         }
     }
 
@@ -267,7 +279,7 @@ mod tests {
     fn kept_bytes(services: &Services, clusters: &[String]) -> usize {
         let kept = services.iter().flat_map(|(_, service)| {
             let views = clusters.iter().map(|clusters| View { clusters, ..View::default() });
-            views.filter_map(|view| service.views.find(&view).map(<[u8]>::len))
+            views.filter_map(|view| service.views.find(&view).map(|(hosts, _)| hosts.len()))
         });
         kept.sum()
     }
@@ -277,7 +289,7 @@ mod tests {
         let mut services = services(&["a", "b"]);
         let clusters: Vec<_> = (0..=VIEWS_COUNT_MAX).map(|number| format!("c{number}")).collect();
         let mut keep = |service: u32, clusters: &str, bytes: usize, expected: usize, all: &[String]| {
-            services.keep_view(service, &View { clusters, ..View::default() }, &vec![b'x'; bytes]);
+            services.keep_view(service, &View { clusters, ..View::default() }, &vec![b'x'; bytes], false);
             assert_eq!((kept_bytes(&services, all), services.rendered_bytes), (expected, expected));
         };
         for (number, name) in clusters.iter().enumerate() {
@@ -294,7 +306,7 @@ mod tests {
     fn a_change_and_a_removal_give_views_back() {
         let mut services = services(&["a", "b"]);
         for service in [0, 1] {
-            services.keep_view(service, &View::default(), b"[]");
+            services.keep_view(service, &View::default(), b"[]", false);
         }
         let digest = Digester::new(&[7; 16]).service(("", "", ""));
         services.shift(0, Digest::default(), digest, 1);

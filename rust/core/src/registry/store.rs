@@ -34,8 +34,8 @@ impl Registry {
         self.wake(holder);
         let link = self.find_or_insert_publication(holder, service);
         let entries = Entries::new(instances, ephemeral, &mut self.digester);
+        let before = self.shown(link);
         let publication = self.publications.value_mut(link);
-        let before = publication.entries.shown();
         self.instance_count += entries.as_slice().len();
         self.instance_count -= publication.entries.as_slice().len();
         publication.entries = entries;
@@ -71,6 +71,7 @@ impl Registry {
     pub fn clean_empty_services(&mut self, now_ms: u64, unchanged_for_ms: u64) -> usize {
         let is_over = |id: u32, service: &super::services::Service| {
             service.ephemeral.is_some()
+                && !service.is_created()
                 && !service.is_pending()
                 && !self.publications.any_holds(id)
                 && now_ms.saturating_sub(service.withdrawn_ms) >= unchanged_for_ms
@@ -78,8 +79,9 @@ impl Registry {
         let over: Vec<u32> =
             self.services.iter().filter(|(id, service)| is_over(*id, service)).map(|(id, _)| id).collect();
         self.services.delist(&over);
-        for service in &over {
-            self.remove_if_unused(*service);
+        let unlisted = self.services.iter().filter(|(_, service)| service.ephemeral.is_none()).map(|(id, _)| id);
+        for service in unlisted.collect::<Vec<_>>() {
+            self.remove_if_unused(service);
         }
         self.shrink();
         over.len()
@@ -110,10 +112,10 @@ impl Registry {
         }
     }
 
-    /// Forgets a service that is neither published nor subscribed to.
+    /// Forgets a service that is neither published nor subscribed to, and that nobody said anything of.
     pub(super) fn remove_if_unused(&mut self, service: u32) {
         let entry = self.services.get(service);
-        let published = entry.ephemeral.is_some() || entry.is_pending();
+        let published = entry.ephemeral.is_some() || entry.is_pending() || entry.declared.is_some();
         if !published && !self.subscribers.has_any(service) {
             self.services.remove(service);
         }
@@ -134,14 +136,24 @@ impl Registry {
         self.publications.insert(holder, service, empty)
     }
 
+    /// The digest of what a publication adds to its service's list.
+    pub(super) fn shown(&mut self, link: u32) -> Digest {
+        let link = self.publications.get(link);
+        match &self.services.get(link.subject).declared {
+            None => link.value.entries.shown(),
+            Some(declared) => declared.shown(&link.value.entries, &mut self.digester),
+        }
+    }
+
     /// Brings digests, caches and revisions in line after the entries of a publication changed.
     pub(super) fn settle(&mut self, link: u32, shown_before: Digest, now_ms: u64) {
         let (holder, service) = (self.publications.get(link).holder, self.publications.get(link).subject);
-        let publication = self.publications.value_mut(link);
-        let entries = &publication.entries;
+        let entries = &self.publications.get(link).value.entries;
         let key_digest = self.services.get(service).key_digest;
         let record = self.digester.publication(key_digest, entries.as_slice().len(), entries.sum());
-        self.services.shift(service, shown_before, entries.shown(), now_ms);
+        let shown = self.shown(link);
+        self.services.shift(service, shown_before, shown, now_ms);
+        let publication = self.publications.value_mut(link);
         if record != publication.record {
             self.publishers.shift(holder, publication.record, record);
             publication.record = record;
@@ -154,10 +166,10 @@ impl Registry {
         if beat != NOWHERE {
             self.unschedule_beat(beat);
         }
+        let shown = self.shown(link);
         let removed = self.publications.remove(link);
-        let entries = &removed.value.entries;
-        self.instance_count -= entries.as_slice().len();
-        self.services.shift(removed.subject, entries.shown(), Digest::default(), now_ms);
+        self.instance_count -= removed.value.entries.as_slice().len();
+        self.services.shift(removed.subject, shown, Digest::default(), now_ms);
         let is_persistent = !self.publishers.get(removed.holder).publisher.is_ephemeral();
         let service = self.services.get_mut(removed.subject);
         service.withdrawn_ms = now_ms;

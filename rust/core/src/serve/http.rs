@@ -85,6 +85,9 @@ fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
         ("GET", "v1/ns/service/list") => Some(naming_http::service_list(state, call)),
         ("POST", "v3/client/ns/instance") => Some(naming_http::register_v3(state, call)),
         ("DELETE", "v3/client/ns/instance") => Some(naming_http::deregister_v3(state, call)),
+        // The administrator's differ by who may use them, not by what they do.
+        ("POST", "v3/admin/ns/instance") => Some(naming_http::register_v3(state, call)),
+        ("DELETE", "v3/admin/ns/instance") => Some(naming_http::deregister_v3(state, call)),
         ("GET", "v3/client/ns/instance/list") => Some(naming_http::list_v3(state, call)),
         ("GET", "v1/cs/configs") => config_http::get_v1(state, call),
         ("POST", "v1/cs/configs/listener") => Some(config_http::listen(state, call)),

@@ -221,21 +221,21 @@ pub fn check_namespace(namespace: &str) -> Result<(), InputError> {
     })
 }
 
-fn check_cluster(cluster: &str) -> Result<(), InputError> {
+pub(super) fn check_cluster(cluster: &str) -> Result<(), InputError> {
     // The underscore is accepted as 1.x clients expect it (protocol/lessons.md line 7).
     check_name_characters("cluster", cluster, limits::CLUSTER_CHARACTERS_MAX, |c| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
     })
 }
 
-fn check_ip(ip: &str) -> Result<(), InputError> {
+pub(super) fn check_ip(ip: &str) -> Result<(), InputError> {
     // A host name is as good as an address here, as in the existing server.
     check_name_characters("ip", ip, limits::IP_CHARACTERS_MAX, |c| {
         c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '%' | '[' | ']')
     })
 }
 
-fn check_metadata(metadata: &Metadata) -> Result<(), InputError> {
+pub(super) fn check_metadata(metadata: &Metadata) -> Result<(), InputError> {
     let length: usize = metadata.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
     if length > limits::METADATA_CHARACTERS_MAX {
         return Err(InputError::TooLong { name: "metadata", max: limits::METADATA_CHARACTERS_MAX });
@@ -247,7 +247,7 @@ fn check_metadata(metadata: &Metadata) -> Result<(), InputError> {
     Ok(())
 }
 
-fn check_length(name: &'static str, value: &str, max: usize) -> Result<(), InputError> {
+pub(super) fn check_length(name: &'static str, value: &str, max: usize) -> Result<(), InputError> {
     if value.len() > max && value.chars().count() > max {
         return Err(InputError::TooLong { name, max });
     }

@@ -11,6 +11,7 @@ mod event;
 mod grpc;
 mod http;
 mod input;
+mod metadata;
 mod naming_grpc;
 mod naming_http;
 mod push;
@@ -22,7 +23,7 @@ pub use connection::{Client, Owner};
 pub use event::{
     Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, PersistentInstance, UdpSubscribed,
 };
-pub use input::{IdStyle, InputError, InstanceInput, ServiceName};
+pub use input::{IdStyle, InputError, InstanceInput, ServiceName, parse_metadata};
 pub use snapshot::{DecodedSnapshot, Frozen, SnapshotError};
 
 use slab::Slab;
@@ -31,7 +32,7 @@ use crate::configs::{Configs, KeyParts};
 
 use crate::grpc::GrpcEvent;
 use crate::limits;
-use crate::registry::{Publisher, Registry, RegistryError};
+use crate::registry::{ChangeRefused, Publisher, Registry, RegistryError};
 use access::Access;
 use connection::Connection;
 
@@ -88,6 +89,10 @@ pub enum ApplyError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error("a change of metadata must be a JSON object as commands have it: {0}")]
+    Change(serde_json::Error),
+    #[error(transparent)]
+    ChangeRefused(#[from] ChangeRefused),
 }
 
 impl From<InputError> for ApplyError {

@@ -1,7 +1,8 @@
-//! A snapshot of what the log has applied to the stores: configs with their history and persistent instances.
+//! A snapshot of what the log has applied to the stores: configs with their history, persistent instances, naming metadata.
 
 use super::Hub;
 use crate::configs::{DecodedConfigs, FrozenConfigs, Replaced};
+use crate::registry::DecodedMetadata;
 
 /// Why a snapshot cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -12,26 +13,32 @@ pub enum SnapshotError {
     Configs(String),
     #[error("the persistent instances of the snapshot: {0}")]
     Instances(String),
+    #[error("the naming metadata of the snapshot: {0}")]
+    Metadata(String),
 }
 
 /// What the log has applied to the stores, as it was at one moment. It shares the configs with the stores, which
-/// replace what they change; persistent instances are few, so they are written down at once.
+/// replace what they change; persistent instances and metadata are few, so they are written down at once.
 #[derive(Debug)]
 pub struct Frozen {
     configs: FrozenConfigs,
     instances: Vec<u8>,
+    metadata: Vec<u8>,
 }
 
 impl Frozen {
-    /// Two sections, each with its length in 8 bytes (little-endian) before it: configs, persistent instances.
+    /// Three sections, each with its length in 8 bytes (little-endian) before it: configs, persistent instances, metadata.
+    /// The third was added later.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.configs.bytes_about() + self.instances.len());
+        let mut out = Vec::with_capacity(self.configs.bytes_about() + self.instances.len() + self.metadata.len() + 24);
         out.extend_from_slice(&[0; 8]);
         self.configs.encode(&mut out);
         let length = (out.len() - 8) as u64;
         out[..8].copy_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(&(self.instances.len() as u64).to_le_bytes());
-        out.extend_from_slice(&self.instances);
+        for section in [&self.instances, &self.metadata] {
+            out.extend_from_slice(&(section.len() as u64).to_le_bytes());
+            out.extend_from_slice(section);
+        }
         out
     }
 }
@@ -41,15 +48,18 @@ impl Frozen {
 pub struct DecodedSnapshot<'a> {
     configs: DecodedConfigs<'a>,
     instances: &'a [u8],
+    metadata: DecodedMetadata,
 }
 
 impl<'a> DecodedSnapshot<'a> {
     /// Does what takes long of a restoration, so that the hub is not needed meanwhile.
     pub fn decode(data: &'a [u8]) -> Result<Self, SnapshotError> {
         let (configs, rest) = section(data, "configs")?;
-        let (instances, _) = section(rest, "persistent instances")?;
+        let (instances, rest) = section(rest, "persistent instances")?;
+        let metadata = if rest.is_empty() { rest } else { section(rest, "naming metadata")?.0 };
+        let metadata = DecodedMetadata::decode(metadata).map_err(|error| SnapshotError::Metadata(error.to_string()))?;
         let configs = DecodedConfigs::decode(configs).map_err(|error| SnapshotError::Configs(error.to_string()))?;
-        Ok(Self { configs, instances })
+        Ok(Self { configs, instances, metadata })
     }
 }
 
@@ -58,14 +68,17 @@ impl Hub {
     pub fn freeze(&self) -> Frozen {
         let mut instances = Vec::new();
         self.state.registry.encode_persistent(&mut instances);
-        Frozen { configs: self.state.configs.freeze(), instances }
+        let mut metadata = Vec::new();
+        self.state.registry.encode_metadata(&mut metadata);
+        Frozen { configs: self.state.configs.freeze(), instances, metadata }
     }
 
-    /// Replaces configs and persistent instances by those of the snapshot. After an error nothing has changed.
+    /// Replaces configs, persistent instances and metadata by those of the snapshot. After an error nothing has changed.
     pub fn restore_snapshot(&mut self, snapshot: DecodedSnapshot<'_>, now_ms: u64) -> Result<Replaced, SnapshotError> {
         self.state.now_ms = now_ms;
         let restored = self.state.registry.restore_persistent(snapshot.instances, now_ms);
         restored.map_err(|error| SnapshotError::Instances(error.to_string()))?;
+        self.state.registry.restore_metadata(snapshot.metadata, now_ms);
         Ok(self.state.configs.replace(snapshot.configs))
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod heartbeats;
 mod kinds;
+mod metadata;
 mod pushes;
 mod snapshots;
 mod twin;

@@ -17,6 +17,10 @@ enum Step {
     Beat(usize, usize),
     Expire(bool),
     Clean,
+    Say(usize, InstanceName, Option<bool>, Option<f64>, Option<Pairs>),
+    Strip(usize, InstanceName, String),
+    Threshold(usize, f64),
+    Restore,
     Subscribe(u64, usize, &'static str),
     Unsubscribe(u64, usize),
     DropSubscriber(u64),
@@ -57,6 +61,12 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6usize, 0..4usize).prop_map(|(p, k)| Step::Beat(p, k)),
         2 => any::<bool>().prop_map(Step::Expire),
         1 => Just(Step::Clean),
+        3 => (0..4usize, name(), any::<Option<bool>>(), prop::sample::select(vec![None, Some(0.0), Some(2.5)]),
+            prop::option::of(prop::collection::btree_map("k[01]", "[vw]", 0..3)))
+            .prop_map(|(k, name, enabled, weight, metadata)| Step::Say(k, name, enabled, weight, metadata)),
+        1 => (0..4usize, name(), "k[01]").prop_map(|(k, name, pair)| Step::Strip(k, name, pair)),
+        1 => (0..4usize, prop::sample::select(vec![0.0, 0.5, 2.0 / 3.0, 1.0])).prop_map(|(k, t)| Step::Threshold(k, t)),
+        1 => Just(Step::Restore),
         2 => (1..4u64, 0..4usize, clusters.clone()).prop_map(|(c, k, f)| Step::Subscribe(c, k, f)),
         1 => (1..4u64, 0..4usize).prop_map(|(c, k)| Step::Unsubscribe(c, k)),
         1 => (1..4u64).prop_map(Step::DropSubscriber),
@@ -65,6 +75,22 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop::sample::select(vec![0, 1, 700, 15_001, 40_000, 200_000]).prop_map(Step::Pass),
     ]
 }
+
+fn name() -> impl Strategy<Value = InstanceName> {
+    let clusters = prop::sample::select(vec!["DEFAULT", "c1", "c2"]);
+    (0u8..3, clusters).prop_map(|(ip, cluster)| InstanceName {
+        ip: format!("10.0.0.{ip}"),
+        port: 80,
+        cluster_name: cluster.into(),
+    })
+}
+
+fn id(name: &InstanceName) -> (String, String) {
+    (name.ip.clone(), name.cluster_name.clone())
+}
+
+/// What is said of one instance: enabled, weight, metadata.
+type Said = (Option<bool>, Option<f64>, Pairs);
 
 /// What one publisher has in one service.
 #[derive(Debug, Clone)]
@@ -85,6 +111,9 @@ struct Twin {
     /// Kind of the first publication and time of last change, by service; the order of first registration apart.
     services: BTreeMap<usize, (bool, u64)>,
     order: Vec<usize>,
+    /// By service, address and cluster.
+    said: BTreeMap<(usize, (String, String)), Said>,
+    thresholds: BTreeMap<usize, f64>,
     subscribed: BTreeMap<(u64, usize), &'static str>,
     fresh: Vec<(u64, usize)>,
     /// The list when changes were last taken, and whether an answer was given since the first change after it.
@@ -98,10 +127,27 @@ struct Twin {
 impl Twin {
     fn list(&self, key: usize) -> Vec<String> {
         let of_key = self.published.iter().filter(|published| published.key == key);
-        let shown = of_key.flat_map(|published| &published.instances).filter(|instance| instance.enabled);
+        let instances = of_key.flat_map(|published| &published.instances).map(|instance| self.over(key, instance));
+        let shown = instances.filter(|instance| instance.enabled);
         let mut list: Vec<_> = shown.map(|instance| format!("{instance:?}")).collect();
+        list.extend(self.thresholds.get(&key).map(|threshold| format!("protected at {threshold}")));
         list.sort();
         list
+    }
+
+    /// The instance with what was said of it over what its publisher says.
+    fn over(&self, key: usize, instance: &Instance) -> Instance {
+        let id = (instance.ip.to_string(), instance.cluster.as_str().to_owned());
+        let mut shown = instance.clone();
+        if let Some((enabled, weight, metadata)) = self.said.get(&(key, id)) {
+            shown.enabled = enabled.unwrap_or(shown.enabled);
+            shown.weight = weight.unwrap_or(shown.weight);
+            let given = instance.metadata.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let mut all: Pairs = given.collect();
+            all.extend(metadata.clone());
+            shown.metadata = all.into_iter().collect();
+        }
+        shown
     }
 
     /// Runs a change and notes which lists it altered and that publishers may have become idle.
@@ -233,10 +279,10 @@ impl Twin {
     }
 
     /// The hosts of a view, rendered by other means.
-    fn hosts(&self, key: usize, clusters: &str, healthy_only: bool) -> serde_json::Value {
-        let mut hosts = Vec::new();
+    fn hosts(&self, key: usize, clusters: &str, healthy_only: bool) -> (serde_json::Value, bool) {
+        let mut hosts: Vec<serde_json::Value> = Vec::new();
         for of in self.published.iter().rev().filter(|of| of.key == key) {
-            for instance in of.instances.iter().rev() {
+            for instance in of.instances.iter().rev().map(|instance| self.over(key, instance)) {
                 let cluster = instance.cluster.as_str();
                 let in_clusters = clusters.is_empty() || clusters.split(',').any(|name| name == cluster);
                 if !in_clusters || !instance.enabled || (healthy_only && !instance.healthy) {
@@ -257,7 +303,12 @@ impl Twin {
                 }
             }
         }
-        hosts.into()
+        let healthy = hosts.iter().filter(|host| host["healthy"] == true).count();
+        let reached = self.thresholds.get(&key).is_some_and(|of| healthy as f32 / hosts.len() as f32 <= *of as f32);
+        if reached {
+            hosts.iter_mut().for_each(|host| host["healthy"] = true.into());
+        }
+        (hosts.into(), reached)
     }
 }
 
@@ -293,6 +344,39 @@ fn apply(registry: &mut Registry, twin: &mut Twin, step: Step) -> Result<(), Tes
             prop_assert_eq!(expired, expected);
         }
         Step::Clean => prop_assert_eq!(registry.clean_empty_services(now_ms, CLEAN_MS), twin.clean()),
+        Step::Say(key, instance, enabled, weight, metadata) => {
+            let place = (key, id(&instance));
+            let change = MetadataChange::UpdateInstance { instance, enabled, weight, metadata: metadata.clone() };
+            prop_assert_eq!(registry.change_metadata(KEYS[key], change, now_ms), Ok(()));
+            twin.change(|twin| {
+                let said = twin.said.entry(place).or_default();
+                *said = (enabled.or(said.0), weight.or(said.1), metadata.unwrap_or(std::mem::take(&mut said.2)));
+            });
+        }
+        Step::Strip(key, instance, pair) => {
+            let place = (key, id(&instance));
+            let change = MetadataChange::StripMetadata { instances: vec![instance], keys: vec![pair.clone()] };
+            prop_assert_eq!(registry.change_metadata(KEYS[key], change, now_ms), Ok(()));
+            twin.change(|twin| twin.said.get_mut(&place).map(|said| said.2.remove(&pair)));
+        }
+        Step::Threshold(key, threshold) => {
+            let fields = ServiceFields {
+                ephemeral: true,
+                protect_threshold: threshold,
+                metadata: Pairs::new(),
+                selector: Selector::None,
+            };
+            prop_assert_eq!(registry.change_metadata(KEYS[key], MetadataChange::UpdateService(fields), now_ms), Ok(()));
+            twin.change(|twin| twin.thresholds.insert(key, threshold));
+        }
+        Step::Restore => {
+            let mut bytes = Vec::new();
+            registry.encode_metadata(&mut bytes);
+            registry.restore_metadata(DecodedMetadata::decode(&bytes).unwrap(), now_ms);
+            let mut again = Vec::new();
+            registry.encode_metadata(&mut again);
+            prop_assert_eq!(bytes, again);
+        }
         Step::Subscribe(connection, key, clusters) => {
             registry.subscribe(connection, KEYS[key], clusters);
             if twin.subscribed.insert((connection, key), clusters) != Some(clusters) {
@@ -336,7 +420,9 @@ fn answer(
     let view = View { clusters, healthy_only, grouped_name: false };
     registry.write_service_info(KEYS[key], &view, twin.now_ms, &mut out);
     let info: serde_json::Value = serde_json::from_slice(&out).unwrap();
-    prop_assert_eq!(&info["hosts"], &twin.hosts(key, clusters, healthy_only));
+    let (hosts, reached) = twin.hosts(key, clusters, healthy_only);
+    prop_assert_eq!(&info["hosts"], &hosts);
+    prop_assert_eq!(&info["reachProtectionThreshold"], reached);
     let stamp = info["lastRefTime"].as_u64().unwrap();
     prop_assert!(stamp >= twin.now_ms && stamp >= twin.answered.insert(key, stamp).unwrap_or(0));
     let before = twin.seen.insert((key, clusters, healthy_only), (stamp, info["hosts"].clone()));
@@ -358,8 +444,11 @@ fn compare(registry: &Registry, twin: &Twin) -> Result<(), TestCaseError> {
         let all = publishers();
         let found: Vec<_> = registry.instances(parts).collect();
         prop_assert_eq!(found, expected.iter().map(|(of, instance)| (&all[*of], *instance)).collect::<Vec<_>>());
-        let shown = expected.iter().filter(|(_, instance)| instance.enabled);
-        let digest = shown.map(|(_, instance)| digester.instance(instance)).sum::<super::super::digest::Digest>();
+        let shown = expected.iter().map(|(_, instance)| twin.over(key, instance)).filter(|shown| shown.enabled);
+        let mut digest = shown.map(|instance| digester.instance(&instance)).sum::<super::super::digest::Digest>();
+        if let Some(threshold) = twin.thresholds.get(&key) {
+            digest = digest + digester.threshold(*threshold);
+        }
         prop_assert_eq!(registry.service_digest(parts).unwrap_or(0), digest.to_u128());
         let mut subscribers: Vec<_> = registry.subscribers(parts).collect();
         subscribers.sort_unstable();
