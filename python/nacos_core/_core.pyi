@@ -34,6 +34,8 @@ __all__ = [
     "Synced",
     "UdpSubscribed",
     "__version__",
+    "parse_metadata",
+    "service_key",
     "unpack",
 ]
 
@@ -230,6 +232,12 @@ class Frozen:
 
         Nodes that hold the same write the same."""
 
+def service_key(namespace: str, group: str, name: str) -> tuple[str, str, str]:
+    """Namespace, group and bare name as a client wrote them, with defaults. InvalidInstance."""
+
+def parse_metadata(text: str) -> dict[str, str]:
+    """A JSON object, or `k=v,k2=v2`. InvalidInstance."""
+
 @final
 class Hub:
     """Client connections, the router, and the stores that answers come from. Sans-IO."""
@@ -314,6 +322,40 @@ class Hub:
         """ServiceInfo JSON; an unknown service has no hosts."""
 
     def list_services(self, namespace: str, group: str, page_no: int, page_size: int) -> tuple[int, list[str]]: ...
+    # Metadata of services, clusters and instances; changes are JSON as `naming.changes` writes it.
+    @staticmethod
+    def check_metadata_change(change: bytes) -> None:
+        """ValueError says what is wrong with it."""
+
+    def change_metadata(self, namespace: str, group: str, service: str, change: bytes, now_ms: int) -> None:
+        """Applies a command of the log. ValueError: refused, on every node alike."""
+
+    def expired_metadata(
+        self, now_ms: int, after_ms: int, sees_all: bool
+    ) -> list[tuple[tuple[str, str, str], int | None, list[tuple[str, int]]]]:
+        """What has belonged to nothing for so long: (service, revision of its own, (ip:port:cluster, revision) each).
+
+        `sees_all`: instances that are not here are nowhere else. To be called every few seconds.
+        """
+
+    def service_detail(self, namespace: str, group: str, service: str) -> bytes | None:
+        """JSON of what is known of the service itself and its clusters; None if there is none."""
+
+    def all_instances(self, namespace: str, group: str, service: str) -> bytes:
+        """JSON array of all instances with their metadata, the disabled ones too, without protection."""
+
+    def service_page(
+        self,
+        namespace: str,
+        group_part: str,
+        name_part: str,
+        *,
+        with_empty: bool,
+        page_no: int,
+        page_size: int,
+    ) -> bytes:
+        """JSON of the services whose group and name contain the parts: count and serviceList, sorted."""
+
     def expire(self, now_ms: int) -> tuple[int, int, bool]:
         """Applies heartbeat timeouts to a bounded number of instances; gives how many (turned unhealthy, were
         removed), and whether more are late."""

@@ -108,6 +108,15 @@ class SetAdministrator(_Command, frozen=True, tag="administrator.set"):
     token_key: bytes
 
 
+class ChangeMetadata(_Command, frozen=True, tag="metadata.change"):
+    """One change of what belongs to a service: of its own, of a cluster, of instances (``naming.changes``, JSON)."""
+
+    namespace: str
+    group: str
+    service: str
+    change: bytes
+
+
 Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
@@ -118,6 +127,7 @@ Command: TypeAlias = (
     | RegisterPersistent
     | DeregisterPersistent
     | SetAdministrator
+    | ChangeMetadata
 )
 
 _DECODER: Final = msgspec.msgpack.Decoder(Command)

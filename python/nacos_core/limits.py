@@ -71,6 +71,9 @@ EXPIRY_INTERVAL_SECONDS: Final = 1.0
 EMPTY_SERVICE_FIRST_SCAN_SECONDS: Final = 30.0
 EMPTY_SERVICE_SCAN_SECONDS: Final = 60.0
 EMPTY_SERVICE_UNCHANGED_MS: Final = 60_000
+METADATA_SCAN_SECONDS: Final = 5.0
+METADATA_KEPT_MS: Final = 60_000
+"""How long metadata of an instance or service stays after that is gone (protocol/semantics.md section 1)."""
 QUIET_CONNECTION_MS: Final = 90_000
 """HTTP connections that asked nothing, and gRPC connections that were not set up, for so long are closed."""
 DETECTION_INTERVAL_SECONDS: Final = 3.0

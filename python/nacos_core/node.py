@@ -18,6 +18,7 @@ from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.history import run_retention
+from nacos_core.drivers.metadata import run_metadata_expiry
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import RaftDriver
@@ -271,6 +272,7 @@ class Node:
             start(self._udp_port.run)
         await self._raft.wait_applied(self._raft.replica.is_caught_up)
         start(self._heartbeats)
+        start(self._metadata_expiry)
         start(self._detection)
         start(self._retention)
         if self.settings.auth and self.raft.machine.is_alone:
@@ -322,6 +324,15 @@ class Node:
             writes=self._writes,
             is_leader=lambda: self.raft.is_leader,
             wall_clock=self._wall_clock,
+        )
+
+    async def _metadata_expiry(self) -> None:
+        await run_metadata_expiry(
+            hub=self._hub,
+            propose=self._raft.propose,
+            wall_clock=self._wall_clock,
+            sees_all=lambda: self.raft.machine.is_alone,
+            settle=self._settle,
         )
 
     async def _detection(self) -> None:

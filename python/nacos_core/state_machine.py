@@ -11,6 +11,7 @@ import msgspec
 
 from nacos_core import commands
 from nacos_core.commands import (
+    ChangeMetadata,
     Command,
     CreateNamespace,
     DeregisterPersistent,
@@ -179,6 +180,9 @@ class StateMachine:
                 return None
             case DeregisterPersistent(namespace, group, service, instance):
                 self._hub.apply_persistent(False, namespace, group, service, instance, stamped_ms)
+                return None
+            case ChangeMetadata(namespace, group, service, change):
+                self._hub.change_metadata(namespace, group, service, change, stamped_ms)
                 return None
             case SetAdministrator(user, password_hash, token_key):
                 self.administrator = Administrator(user, password_hash, token_key)

@@ -14,7 +14,10 @@ pub fn input(error: &InputError) -> PyErr {
 
 pub fn apply(error: &ApplyError) -> PyErr {
     match error {
-        ApplyError::Json(_) | ApplyError::Refused(Refusal::Input(_)) => InvalidInstance::new_err(error.to_string()),
+        ApplyError::ChangeRefused(_) => PyValueError::new_err(error.to_string()),
+        ApplyError::Json(_) | ApplyError::Change(_) | ApplyError::Refused(Refusal::Input(_)) => {
+            InvalidInstance::new_err(error.to_string())
+        }
         ApplyError::Refused(Refusal::Registry(_)) => KindConflict::new_err(error.to_string()),
     }
 }

@@ -16,12 +16,34 @@ use crate::configs::{ConfigView, HistoryEvent};
 use crate::frozen::Frozen;
 use crate::{errors, events, publications};
 
+/// A service, the revision of its own metadata if that is over, and of those of its instances that are.
+type ExpiredMetadata = ((String, String, String), Option<u64>, Vec<(String, u64)>);
 type ServiceParts<'a> = (&'a str, &'a str, &'a str);
 
 /// Client connections, the router, and the stores that answers come from.
 #[pyclass(frozen, module = "nacos_core._core")]
 #[derive(Debug)]
 pub struct Hub(Mutex<serve::Hub>);
+
+/// Namespace, group and bare name of a service as a client wrote them, defaults filled in.
+#[pyfunction]
+pub fn service_key(namespace: &str, group: &str, name: &str) -> PyResult<(String, String, String)> {
+    let name = service((namespace, group, name))?;
+    Ok((name.namespace.to_owned(), name.group.to_owned(), name.name.to_owned()))
+}
+
+/// The pairs that a client wrote as a JSON object or as `k=v,k2=v2`; null counts as no value.
+#[pyfunction]
+pub fn parse_metadata<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
+    let parsed = serve::parse_metadata(text).map_err(|error| errors::input(&error))?;
+    let pairs = PyDict::new(py);
+    for (name, value) in parsed.iter().flatten() {
+        if let Some(value) = value {
+            pairs.set_item(name.as_ref(), value.as_ref())?;
+        }
+    }
+    Ok(pairs)
+}
 
 impl Hub {
     fn lock(&self) -> MutexGuard<'_, serve::Hub> {
@@ -217,6 +239,70 @@ impl Hub {
         let hub = self.lock();
         let (count, names) = hub.registry().list_services(scope.namespace, scope.group, page_no, page_size);
         Ok((count, names.into_iter().map(str::to_owned).collect()))
+    }
+
+    // --- metadata of services, clusters and instances
+
+    #[staticmethod]
+    fn check_metadata_change(change: &[u8]) -> PyResult<()> {
+        serve::Hub::check_metadata_change(change).map_err(|error| errors::apply(&error))
+    }
+
+    fn change_metadata(&self, namespace: &str, group: &str, service: &str, change: &[u8], now_ms: u64) -> PyResult<()> {
+        let name = self::service((namespace, group, service))?;
+        self.lock().change_metadata(&name, change, now_ms).map_err(|error| errors::apply(&error))
+    }
+
+    fn expired_metadata(&self, now_ms: u64, after_ms: u64, sees_all: bool) -> Vec<ExpiredMetadata> {
+        let found = self.lock().registry_mut().expired_metadata(now_ms, after_ms, sees_all);
+        let owned = |(key, expiry): (nacos_core::registry::ResourceKey, nacos_core::registry::Expiry)| {
+            let key = (key.namespace().to_owned(), key.group().to_owned(), key.name().to_owned());
+            (key, expiry.service, expiry.instances)
+        };
+        found.into_iter().map(owned).collect()
+    }
+
+    fn service_detail<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        group: &str,
+        service: &str,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let name = self::service((namespace, group, service))?;
+        let mut out = Vec::new();
+        let is_there = self.lock().registry().write_service_detail(name.key(), &mut out);
+        Ok(is_there.then(|| PyBytes::new(py, &out)))
+    }
+
+    fn all_instances<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        group: &str,
+        service: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let name = self::service((namespace, group, service))?;
+        let mut out = Vec::new();
+        self.lock().registry().write_all_instances(name.key(), &mut out);
+        Ok(PyBytes::new(py, &out))
+    }
+
+    #[pyo3(signature = (namespace, group_part, name_part, *, with_empty, page_no, page_size))]
+    #[expect(clippy::too_many_arguments, reason = "a query with its page, as the protocol has it")]
+    fn service_page<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        group_part: &str,
+        name_part: &str,
+        with_empty: bool,
+        page_no: usize,
+        page_size: usize,
+    ) -> Bound<'py, PyBytes> {
+        let parts = (group_part, name_part);
+        let page = self.lock().registry().service_page(namespace, parts, with_empty, page_no, page_size);
+        PyBytes::new(py, &page.to_json())
     }
 
     fn expire(&self, now_ms: u64) -> (usize, usize, bool) {

@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::frozen::Frozen;
     #[pymodule_export]
-    use super::hub::{Hub, Reactor};
+    use super::hub::{Hub, Reactor, parse_metadata, service_key};
     #[pymodule_export]
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 
