@@ -345,14 +345,7 @@ class Hub:
         """JSON array of all instances with their metadata, the disabled ones too, without protection."""
 
     def service_page(
-        self,
-        namespace: str,
-        group_part: str,
-        name_part: str,
-        *,
-        with_empty: bool,
-        page_no: int,
-        page_size: int,
+        self, namespace: str, group_part: str, name_part: str, *, with_empty: bool, page_no: int, page_size: int
     ) -> bytes:
         """JSON of the services whose group and name contain the parts: count and serviceList, sorted."""
 

@@ -192,6 +192,25 @@ async def test_namespaces_and_history_are_everywhere_also_where_a_snapshot_broug
             assert whole["content"] == "1"
 
 
+async def test_what_operators_say_at_one_node_is_in_the_lists_of_all() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_cluster(3) as cluster:
+            await cluster.leader()
+            await cluster.nodes[0].naming.register("orders", "10.0.0.1", 80, ephemeral=False, metadata={"a": "1"})
+            said = {"serviceName": "orders", "ip": "10.0.0.1", "port": "80", "weight": "3", "metadata": "b=2"}
+            for number in range(3):
+                node, said["weight"] = cluster.nodes[number], str(number + 2)
+                while (await call(node, "PUT", "/nacos/v1/ns/instance", form=said)).status != 200:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+                with trio.fail_after(5):
+                    for other in cluster.nodes:
+                        while [host.weight for host in other.naming.list("orders").hosts] != [number + 2.0]:  # noqa: ASYNC110
+                            await trio.sleep(0.01)
+            for node in cluster.nodes:
+                (host,) = node.naming.list("orders").hosts
+                assert host.metadata == {"a": "1", "b": "2"}
+
+
 async def test_a_token_of_one_node_is_good_at_all() -> None:
     with trio.fail_after(WITHIN_SECONDS):
         async with nacos_core.open_cluster(3, auth=True, admin_password="over-there") as cluster:

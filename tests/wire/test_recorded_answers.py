@@ -24,14 +24,9 @@ ANSWERS = Path(__file__).parent / "answers"
 HTTP: list[dict[str, Any]] = json.loads((ANSWERS / "http.json").read_text())
 GRPC: dict[str, list[dict[str, Any]]] = json.loads((ANSWERS / "grpc.json").read_text())
 
-ONE_INSTANCE = "GET and PUT of one instance: they come with the service and instance administration"
 LOCK = "locks come with the replicated lock table"
 FUZZY = "fuzzy watch comes with the 3.x client features"
 DEFERRED_HTTP = {
-    "v1 get instance": ONE_INSTANCE,
-    "v1 get instance none": ONE_INSTANCE,
-    "v1 put instance": ONE_INSTANCE,
-    "v1 list after put": ONE_INSTANCE,
     "cs get show=all": "the console's view of a configuration comes with history and search",
 }
 DEFERRED_GRPC = {

@@ -22,6 +22,7 @@ from nacos_core.server import (
 )
 from nacos_core.server.context import Context
 from nacos_core.server.history_http import V1, V2, V3
+from nacos_core.server.naming_routes import NAMING_ROUTES
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -47,6 +48,7 @@ CORE_PATHS: Final = {
     "/nacos/v1/cs/configs/listener": ("POST",),
     "/nacos/v3/client/ns/instance": ("POST", "DELETE"),
     "/nacos/v3/client/ns/instance/list": ("GET",),
+    "/nacos/v3/admin/ns/instance": ("POST", "DELETE"),
 }
 """What the core answers, for the 405 of other methods."""
 
@@ -116,6 +118,7 @@ ROUTES: Final = {
     ("GET", "/nacos/v3/admin/core/namespace/check"): Route(namespace_http.count),
     **_namespaces("/nacos/v3/console/core/namespace", "customNamespaceId"),
     ("GET", "/nacos/v3/console/core/namespace/exist"): Route(namespace_http.exists),
+    **{path: Route(handler) for path, handler in NAMING_ROUTES.items()},
 }
 
 

@@ -29,6 +29,9 @@ FILTERED: Final[Headers] = (
 )
 """What the parameter filter answers with."""
 
+FILTERED_TEXT: Final[Headers] = (*FILTERED[:-1], ("Content-Type", "text/plain;charset=UTF-8"))
+"""The same outside of configuration."""
+
 CONFIG_PATHS: Final = "/nacos/v1/cs/"
 
 # Codes of the v2 and v3 results (protocol/http.md section 8).

@@ -1,0 +1,253 @@
+"""Services and clusters over HTTP (protocol/http.md sections 2 and 6.2)."""
+
+from typing import Final
+
+import msgspec
+
+from nacos_core.naming.changes import (
+    Cluster,
+    CreateService,
+    DeleteService,
+    HealthChecker,
+    Pairs,
+    Selector,
+    UpdateCluster,
+    UpdateService,
+)
+from nacos_core.server.naming_call import (
+    DELETE_FAILURE,
+    SELECTOR,
+    SERVICE_ABSENT,
+    SERVICE_EXISTS,
+    SERVICE_METADATA,
+    Call,
+    Refused,
+    ServiceKey,
+    read_json,
+)
+from nacos_core.server.pages import VALIDATION
+
+PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_MAX: Final = 500
+_NO_SELECTOR: Final = Selector("none")
+
+
+class _Cluster(msgspec.Struct, rename="camel"):
+    health_checker: msgspec.Raw
+    healthy_check_port: int
+    use_instance_port_for_check: bool
+    metadata: Pairs
+
+
+class _Service(msgspec.Struct, rename="camel"):
+    ephemeral: bool
+    protect_threshold: float
+    metadata: Pairs
+    selector: msgspec.Raw
+    clusters: dict[str, _Cluster]
+
+
+class _View(msgspec.Struct, rename="camel"):
+    name: str
+    group_name: str
+    cluster_count: int
+    ip_count: int
+    healthy_instance_count: int
+    trigger_flag: str
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    count: int
+    service_list: list[_View]
+
+
+_read_service = msgspec.json.Decoder(_Service).decode
+_read_page = msgspec.json.Decoder(_Page).decode
+_read_hosts = msgspec.json.Decoder(list[dict[str, object]]).decode
+
+
+def create(call: Call) -> None:
+    """A service without instances; persistent unless ``ephemeral`` says otherwise."""
+    key = call.service_key()
+    threshold = call.number("protectThreshold") or 0.0
+    metadata = call.metadata(SERVICE_METADATA) or {}
+    change = CreateService(call.flag("ephemeral", default=False), threshold, metadata, _selector(call))
+    if call.find_service(key) is not None:
+        raise Refused(400, SERVICE_EXISTS, f"specified service {_grouped(key)} already exists!")
+    call.change(key, change, code=SERVICE_EXISTS)
+
+
+def update(call: Call) -> None:
+    """Replaces threshold, metadata and selector; the clusters stay."""
+    key = call.service_key()
+    if call.is_v1:
+        call.required("protectThreshold")
+    threshold = call.number("protectThreshold") or 0.0
+    metadata = call.metadata(SERVICE_METADATA) or {}
+    selector = _selector(call)
+    service = _find(call, key, f"service {_grouped(key)} not found!")
+    call.change(key, UpdateService(service.ephemeral, threshold, metadata, selector))
+
+
+def delete(call: Call) -> None:
+    """Only a service without instances can be deleted."""
+    key = call.service_key()
+    _find(call, key, f"service {_grouped(key)} not found!")
+    if _read_hosts(call.context.hub.all_instances(*key)):
+        text = f"Service {_grouped(key)} is not empty, can't be delete. Please unregister instance first"
+        raise Refused(400, DELETE_FAILURE, text)
+    call.change(key, DeleteService(), code=DELETE_FAILURE)
+
+
+def detail(call: Call) -> None:
+    """One service with its clusters."""
+    key = call.service_key()
+    namespace, group, name = key
+    text = f"service not found, namespace: {namespace}, serviceName: {_grouped(key)}"
+    service = _find(call, key, text, 400 if call.is_v1 else 404)
+    if not call.is_v1:
+        call.answer(_detail(key, service))
+        return
+    clusters = [
+        {"name": cluster_name, "healthChecker": cluster.health_checker, "metadata": cluster.metadata}
+        for cluster_name, cluster in service.clusters.items()
+    ]
+    call.answer(
+        {
+            "namespaceId": namespace,
+            "groupName": group,
+            "name": name,
+            "protectThreshold": service.protect_threshold,
+            "metadata": service.metadata,
+            "selector": service.selector,
+            "clusters": clusters,
+        }
+    )
+
+
+def catalog(call: Call) -> None:
+    """The v1 list: with instances unless told otherwise."""
+    page_no, page_size = call.whole_number("pageNo"), call.whole_number("pageSize")
+    page = _page(call, page_no, page_size, with_empty=not call.flag("hasIpCount", default=False))
+    call.answer(_with_instances(call, page) if call.flag("withInstances", default=True) else page)
+
+
+def services(call: Call) -> None:
+    """The v3 list: figures, or with instances if asked for."""
+    page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_DEFAULT)
+    page = _page(call, page_no, page_size, with_empty=not call.flag("ignoreEmptyService", default=False))
+    items: object = _with_instances(call, page) if call.flag("withInstances", default=False) else page.service_list
+    pages = -(-page.count // max(page_size, 1))
+    call.answer({"totalCount": page.count, "pageNumber": page_no, "pagesAvailable": pages, "pageItems": items})
+
+
+def selector_types(call: Call) -> None:
+    """The types that a selector may have."""
+    call.answer(["label", "none"])
+
+
+def update_cluster(call: Call) -> None:
+    """How a cluster is checked, and its metadata."""
+    key = call.service_key()
+    name = call.required("clusterName").strip()
+    call.required("checkPort")
+    call.required("useInstancePort4Check")
+    checker = _health_checker(call.required("healthChecker"))
+    cluster = Cluster(
+        health_checker=checker,
+        healthy_check_port=call.whole_number("checkPort"),
+        use_instance_port_for_check=call.flag("useInstancePort4Check", default=True),
+        metadata=call.metadata(SERVICE_METADATA) or {},
+    )
+    _find(call, key, f"service {_grouped(key)} not found!")
+    call.change(key, UpdateCluster(name, cluster))
+
+
+def _find(call: Call, key: ServiceKey, text: str, status: int = 400) -> _Service:
+    found = call.find_service(key)
+    if found is None:
+        raise Refused(status, SERVICE_ABSENT, text)
+    return _read_service(found)
+
+
+def _page(call: Call, page_no: int, page_size: int, *, with_empty: bool) -> _Page:
+    page = call.context.hub.service_page(
+        call.text("namespaceId").strip() or "public",
+        call.text("groupNameParam").strip(),
+        call.text("serviceNameParam").strip(),
+        with_empty=with_empty,
+        page_no=page_no,
+        page_size=min(page_size, PAGE_SIZE_MAX),
+    )
+    return _read_page(page)
+
+
+def _with_instances(call: Call, page: _Page) -> list[dict[str, object]]:
+    namespace = call.text("namespaceId").strip() or "public"
+    shown = []
+    for view in page.service_list:
+        key = (namespace, view.group_name, view.name)
+        found = call.find_service(key)
+        if found is None:
+            continue
+        hosts = _read_hosts(call.context.hub.all_instances(*key))
+        shown.append(_detail(key, _read_service(found), hosts))
+    return shown
+
+
+def _detail(key: ServiceKey, service: _Service, hosts: list[dict[str, object]] | None = None) -> dict[str, object]:
+    """As the v3 API describes a service; ``hosts`` None: its instances are not asked for."""
+    clusters = {
+        name: {
+            "clusterName": name,
+            "healthChecker": cluster.health_checker,
+            "healthyCheckPort": cluster.healthy_check_port,
+            "useInstancePortForCheck": cluster.use_instance_port_for_check,
+            "metadata": cluster.metadata,
+            "hosts": None if hosts is None else [host for host in hosts if host["clusterName"] == name],
+        }
+        for name, cluster in service.clusters.items()
+    }
+    namespace, group, name = key
+    return {
+        "namespaceId": namespace,
+        "serviceName": name,
+        "groupName": group,
+        "clusterMap": clusters,
+        "metadata": service.metadata,
+        "protectThreshold": service.protect_threshold,
+        "selector": service.selector,
+        "ephemeral": service.ephemeral,
+    }
+
+
+def _selector(call: Call) -> Selector:
+    text = call.text("selector").strip()
+    if not text:
+        return _NO_SELECTOR
+    refused = Refused(400, SELECTOR, f"not match any type of selector: {text}")
+    given = read_json(text, Selector, refused)
+    assert isinstance(given, Selector), "msgspec gives what it is asked for"
+    if given.type == "none":
+        return _NO_SELECTOR
+    if not given.expression:
+        raise refused
+    return given
+
+
+def _health_checker(text: str) -> HealthChecker:
+    refused = Refused(400, VALIDATION, f"healthChecker: TCP, HTTP or NONE wanted, not {text}")
+    fields = read_json(text, dict[str, object], refused)
+    assert isinstance(fields, dict), "msgspec gives what it is asked for"
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise refused
+    try:
+        checker = msgspec.convert({**fields, "type": kind.upper()}, HealthChecker, strict=False)
+    except msgspec.ValidationError:
+        raise refused from None
+    return checker if checker.type == "HTTP" else HealthChecker(checker.type)
+
+
+def _grouped(key: ServiceKey) -> str:
+    return f"{key[1]}@@{key[2]}"
