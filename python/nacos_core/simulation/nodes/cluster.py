@@ -128,6 +128,11 @@ class NodesCluster:
             details = "".join(traceback.format_exception(error))
             raise Violation("Starts Again", f"{machine.node_id} does not start: {error}\n{details}")
 
+    def left(self, machine: Machine) -> None:
+        """As ``Owner.left``."""
+        self.timeline.note(machine.node_id, "has stopped")
+        self.restart_later(machine, REPAIR_SECONDS * self._chance.random())
+
     def restart(self, host: Machine) -> None:
         """Starts what does not run; what is damaged does not start, and is replaced."""
         if host.process is None and not host.is_starting and not host.is_damaged and host.node_id in self.hosts:

@@ -1,6 +1,6 @@
 """The same faults, for real nodes."""
 
-from nacos_core.simulation.faults import Faults
+from nacos_core.simulation.faults import FaultProfile, Faults
 from nacos_core.simulation.nodes.cluster import NodesCluster
 from nacos_core.simulation.subjects import Host
 
@@ -8,8 +8,16 @@ from nacos_core.simulation.subjects import Host
 class NodesFaults(Faults):
     """A stalled machine neither sends nor takes anything and its disk does not answer; only its timers go on."""
 
-    _cluster: NodesCluster
+    def __init__(self, cluster: NodesCluster, profile: FaultProfile) -> None:
+        super().__init__(cluster, profile)
+        self._nodes = cluster
+        if profile.kinds is None or "clean stop" in profile.kinds:
+            self._kinds["clean stop"] = (6, self._stop)
+
+    def _stop(self, host: Host) -> bool:
+        machine = self._nodes.hosts[host.node_id]
+        machine.stop()
+        return machine.process is not None
 
     def _transfer(self, host: Host) -> bool:
-        others = ["", *(node_id for node_id in self._cluster.hosts)]
-        return self._cluster.hand_over(self._chance.choice(others))
+        return self._nodes.hand_over(self._chance.choice(["", *self._nodes.hosts]))

@@ -44,6 +44,9 @@ class Owner(Protocol):
     def failed(self, machine: "Machine", error: Exception) -> None:
         """It has ended by itself."""
 
+    def left(self, machine: "Machine") -> None:
+        """It has ended as it was asked to."""
+
 
 class Machine:
     """A machine with its disk. ``node_id`` stands on the disk: an empty one gets a new id.
@@ -119,6 +122,12 @@ class Machine:
         process.node.abandon()
         process.scope.cancel()
 
+    def stop(self) -> None:
+        """The node is asked to end, as by SIGTERM: it hands over first, and writes down what it knows."""
+        if self.process is not None:
+            self.timeline.note(self.node_id, "is asked to stop")
+            self.process.leaving.set()
+
     def fail(self, error: Exception) -> None:
         """Its node ends by itself. Called as soon as the disk says so, when the log can still be looked at."""
         if self.process is not None or self.is_starting:
@@ -151,13 +160,16 @@ class Machine:
                 ):
                     assert process is not None, "a node is announced before it is ready"
                     self._owner.ready(process, nursery)
-                    await trio.sleep_forever()
+                    await process.leaving.wait()
+                    nursery.cancel_scope.cancel()
             except (NacosCoreError, LogError, BaseExceptionGroup) as error:
                 failure = _foreseen(error)
             finally:
                 running.set(None)
         if failure is not None and (process is None or process.is_alive):
             self.fail(failure)
+        elif process is not None and process.leaving.is_set() and self.process is None:
+            self._owner.left(self)
 
     def _settings(self) -> Settings:
         return Settings(
@@ -189,10 +201,21 @@ class Machine:
     ) -> Result:
         await trio.sleep(self.chance.random() * JOB_SECONDS_MAX)
         try:
-            return call(*arguments)
+            result = call(*arguments)
         except LogError as error:
             self.fail(error)
             raise
+        if abandon_on_cancel:
+            # Only the last sync of a clean stop may be abandoned; after it the log is closed.
+            self._leave()
+        return result
+
+    def _leave(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            self._owner.stopped(process)
+            process.is_alive = False
+            self.wiring.die(self.node_id, is_power_cut=False)
 
 
 class Process:
@@ -205,6 +228,7 @@ class Process:
         self.log = log
         self.scope = scope
         self.is_alive = True
+        self.leaving = trio.Event()
         self.look_at_log: Callable[[], None] = lambda: None
         self.is_in_sync: Callable[[], bool] = lambda: False
 
