@@ -171,6 +171,7 @@ class Node:
             sync=log_sync,
             send=self._cluster.send if self._cluster is not None else lambda to, message: None,
             settle=self._settle,
+            synced=self._remember_cluster,
             aside=surroundings.aside,
             stalls=None if self._cluster is None else Stalls(surroundings.cpu_seconds),
         )
@@ -261,6 +262,7 @@ class Node:
 
     async def _start(self, announce: Callable[["Node"], None]) -> None:
         announce(self)
+        self._remember_cluster()
         start = self._nursery.start_soon
         start(self._raft.run)
         if self._cluster is not None and self._peer_listener is not None:
@@ -364,9 +366,7 @@ class Node:
             member = Member(self.identity.node_id, settings.own.name, settings.own.peer_port)
         else:
             member = Member(self.identity.node_id, "" if self._listeners is None else self.address, 0)
-        configuration = Members.make(self._new_cluster_id(), [member])
-        bootstrap(self._log, configuration)
-        self._remember_cluster(configuration.cluster_id)
+        bootstrap(self._log, Members.make(self._new_cluster_id(), [member]))
 
     def _require_password(self) -> None:
         if self.settings.admin_password is None:
@@ -388,9 +388,16 @@ class Node:
     def _new_cluster_id(self) -> str:
         return self._entropy(8).hex()
 
-    def _remember_cluster(self, cluster_id: str) -> None:
-        if self.identity.cluster_id != cluster_id:
-            self.identity = remember_cluster(self._storage, self.identity, cluster_id)
+    def _remember_cluster(self) -> None:
+        """Once the log is durable: whoever remembers a cluster without a log was robbed of it, and must not start.
+
+        It is also before anything is sent that the log had to be durable for.
+        """
+        state = self._raft.replica.machine.state
+        if state.configuration is None or state.configuration.cluster_id == self.identity.cluster_id:
+            return
+        if state.configuration_index <= self._log.synced_index:
+            self.identity = remember_cluster(self._storage, self.identity, state.configuration.cluster_id)
 
     def _make_cluster(self, resources: ExitStack) -> "tuple[ClusterDriver | None, Listener | None]":
         settings = self._cluster_settings
@@ -419,7 +426,6 @@ class Node:
             join=settings.join,
             peers=peers,
             new_cluster_id=self._new_cluster_id,
-            remember=self._remember_cluster,
         )
         return cluster, listener
 

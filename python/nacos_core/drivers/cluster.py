@@ -49,7 +49,6 @@ class ClusterDriver(Listener):
         listed: of ``--cluster``, in canonical order; empty without.
         join: of ``--join``.
         new_cluster_id: another one at each call.
-        remember: called with the cluster's id once the node belongs to it.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class ClusterDriver(Listener):
         join: ListedMember | None,
         peers: "Peers",
         new_cluster_id: Callable[[], str],
-        remember: Callable[[str], None],
     ) -> None:
         self._node_id = node_id
         self._own = own
@@ -70,7 +68,6 @@ class ClusterDriver(Listener):
         self._part_when_joining: Part = "joining" if join is not None else "learner"
         self._peers = peers
         self._new_cluster_id = new_cluster_id
-        self._remember = remember
         self._raft: RaftDriver | None = None
         self._cluster_id = ""
         self._said = ""
@@ -212,7 +209,6 @@ class ClusterDriver(Listener):
     def _take(self, configuration: Configuration) -> None:
         if configuration.cluster_id != self._cluster_id:
             self._cluster_id = configuration.cluster_id
-            self._remember(configuration.cluster_id)
             self._peers.renew()
         self._peers.set_members({member.node_id: peer_address(member) for member in configuration.members})
 

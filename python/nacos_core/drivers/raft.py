@@ -50,6 +50,7 @@ class RaftDriver:
     Args:
         send: hands a message to the transport; it may be lost.
         settle: called after anything that clients may have to be told.
+        synced: called after each sync, before what waited for it is sent.
         aside: carries out what takes long.
         stalls: is told of timers and syncs; None where nobody asks.
     """
@@ -62,6 +63,7 @@ class RaftDriver:
         sync: LogSync,
         send: "Callable[[str, ReplicaMessage], None]",
         settle: Callable[[], None],
+        synced: Callable[[], None],
         aside: "Aside",
         stalls: "Stalls | None" = None,
     ) -> None:
@@ -70,6 +72,7 @@ class RaftDriver:
         self._sync = sync
         self._send = send
         self._settle = settle
+        self._synced = synced
         self._stalls = stalls
         self._aside = aside
         self._is_stopped = False
@@ -186,6 +189,7 @@ class RaftDriver:
             await self._sync.wait()
             now = trio.current_time()
             self.replica.poll_log(now)
+            self._synced()
             if self._stalls is not None:
                 self._stalls.synced(self.replica.synced_ticket, self._log.ticket, now)
             self._after_step()

@@ -91,6 +91,8 @@ class NodesHealing:
         members = self._members()
         first = members[0]
         for process in members:
+            if process.node.identity.cluster_id != first.node.identity.cluster_id:
+                raise Violation("Heals", f"{process.node_id} does not remember its cluster")
             heard = self._clients.heard.get((process.node_id, process.host.boot), {})
             for key in [*self._clients.keys, CONFIG_KEY]:
                 view, of_first = process.node.config.get(key), first.node.config.get(key)
