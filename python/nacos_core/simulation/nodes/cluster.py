@@ -91,8 +91,11 @@ class NodesCluster:
     def may_lose(self, node_id: str) -> bool:
         """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it.
 
-        Whoever is about to get a vote counts like a voter.
+        Whoever is about to get a vote counts like a voter. Before the cluster has begun, none may: the first node would
+        begin another one.
         """
+        if len(self.invariants.committed_terms) == 1:
+            return False
         lost = self.lost_ids | {node_id}
         in_force = self.invariants.configurations_in_force(list(self.hosts))
         lost_count = len(lost & {node_id for configuration in in_force for node_id in configuration.node_ids})
