@@ -36,6 +36,12 @@ def node_id(node: NodeProcess) -> str:
     return str(json.loads((node.data / "node.json").read_bytes())["node_id"])
 
 
+def known_cluster_id(node: NodeProcess) -> str:
+    """A node is ready as soon as its cluster has begun, and remembers it once its log is synced."""
+    wait_until(lambda: cluster_id(node) != "", 10.0, lambda: f"{node.address} remembers no cluster")
+    return cluster_id(node)
+
+
 def cluster_id(node: NodeProcess) -> str:
     return str(json.loads((node.data / "node.json").read_bytes())["cluster_id"])
 
@@ -73,7 +79,7 @@ def test_lists_in_any_order_and_nodes_started_one_after_the_other(cluster_of: Ma
         wait_ready(node)
         wait_published(node, f"through-{node.port}", "x")
     cluster.wait_same([f"through-{node.port}" for node in cluster.nodes])
-    assert len({cluster_id(node) for node in cluster.nodes}) == 1
+    assert len({known_cluster_id(node) for node in cluster.nodes}) == 1
     assert len({node_id(node) for node in cluster.nodes}) == 3
 
 
@@ -152,7 +158,7 @@ def test_a_member_that_is_not_told_of_its_cluster_does_not_start_alone(cluster_o
     cluster = cluster_of()
     cluster.start()
     node = cluster.followers()[0]
-    belongs_to = cluster_id(node)
+    belongs_to = known_cluster_id(node)
     node.end()
     node.arguments[:2] = []
     node.launch()
@@ -184,7 +190,7 @@ def test_two_clusters_do_not_merge(cluster_of: MakeCluster) -> None:
     ours, theirs = cluster_of(), cluster_of()
     ours.start()
     theirs.start()
-    our_id, their_id = cluster_id(ours.nodes[0]), cluster_id(theirs.nodes[0])
+    our_id, their_id = known_cluster_id(ours.nodes[0]), known_cluster_id(theirs.nodes[0])
     answer = ask(ours.leader(), "POST", MEMBER, address=theirs.nodes[0].address)
     assert answer is not None
     assert answer.status == 400, answer
