@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wire import phrases
-from wire.client import HttpAnswer, call_http
+from wire.client import GrpcConnection, HttpAnswer, call_http
 
 if TYPE_CHECKING:
     from support.node_process import NodeProcess
@@ -175,6 +175,15 @@ def test_the_configurations_of_a_namespace_are_listed(node: NodeProcess) -> None
             assert (one["id"], one["md5"], one["lastModified"]) == (same["id"], same["md5"], same["modifyTime"])
             assert (same["namespaceId"], same["groupName"]) == (namespace, phrases.GROUP)
     assert call_http(node.port, "GET", f"{V1}/configs", {"tenant": phrases.unique("none")}).json == []
+
+
+def test_what_came_over_grpc_is_told_with_its_address(node: NodeProcess, connection: GrpcConnection) -> None:
+    data_id = phrases.unique("history")
+    assert connection.call("ConfigPublishRequest", phrases.config(data_id, content="1")).body["resultCode"] == 200
+    assert connection.call("ConfigRemoveRequest", phrases.config(data_id)).body["resultCode"] == 200
+    key = {"dataId": data_id, "groupName": phrases.GROUP}
+    items = call_http(node.port, "GET", f"{V3[0]}/list", key).json["data"]["pageItems"]
+    assert [(item["opType"], item["srcIp"]) for item in items] == [("D", "127.0.0.1"), ("I", "127.0.0.1")]
 
 
 def test_what_did_not_happen_is_an_empty_page(node: NodeProcess) -> None:

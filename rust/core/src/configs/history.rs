@@ -304,10 +304,10 @@ mod tests {
             |config| config.effect = Some("x".into()),
             |config| config.schema = Some("x".into()),
         ];
+        let mut changed = config("1", 3);
         for (number, set) in attributes.into_iter().enumerate() {
-            let mut changed = config("1", 3);
             set(&mut changed);
-            configs.put(KEY, changed);
+            configs.put(KEY, changed.clone());
             assert_eq!(ids(&configs, KEY).len(), number + 2);
         }
         assert_eq!(configs.get(KEY).unwrap().content.as_ptr(), first.as_ptr(), "one content for all");
@@ -391,6 +391,28 @@ mod tests {
         assert!(matches!(&events[2].change, Change::Updated(_, after) if Arc::ptr_eq(after, current)));
         let Change::Updated(_, second) = &events[1].change else { panic!("an update") };
         assert_eq!(second.content.as_ptr(), events[2].config().content.as_ptr(), "published twice, held once");
+    }
+
+    #[test]
+    fn a_snapshot_whose_events_cannot_be_is_refused() {
+        // One key each: `a.yaml` with event 1, and `b.yaml` with event 1 or with event 2.
+        let only = |key, contents: &[&str]| {
+            let (mut configs, mut bytes) = (Configs::new([7; 16]), Vec::new());
+            contents.iter().for_each(|content| put(&mut configs, key, content, 1));
+            configs.trim_history(u64::MAX, 1, 0, 10);
+            configs.encode(&mut bytes);
+            bytes.split_off(HEAD_BYTES)
+        };
+        const HEAD_BYTES: usize = 4 + 8 + 4;
+        let (a1, b1, b2) = (only(KEY, &["1"]), only(OTHER, &["1"]), only(OTHER, &["1", "2"]));
+        let restore = |last_id: u64, keys: [&[u8]; 2]| {
+            let head = [&b"NCF\x02"[..], &last_id.to_le_bytes(), &2u32.to_le_bytes()].concat();
+            Configs::new([7; 16]).restore(&[&head[..], keys[0], keys[1]].concat())
+        };
+        assert_eq!(restore(2, [&a1, &b2]), Ok(2));
+        restore(2, [&a1, &b1]).expect_err("one id twice");
+        restore(2, [&b2, &a1]).expect_err("keys in another order");
+        restore(1, [&a1, &b2]).expect_err("an id that was not given yet");
     }
 
     #[test]
