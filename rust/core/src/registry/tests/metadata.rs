@@ -280,6 +280,7 @@ fn a_snapshot_replaces_all_metadata_and_gives_the_very_same_numbers_back() {
     assert_eq!(encoded(&to), bytes);
     assert_eq!(to.service_is_ephemeral(("public", "g", "b")), Some(false));
     assert_eq!(to.list_services("public", "g", 1, 10), (1, vec!["b"]));
+    assert_eq!(detail(&to).unwrap()["protectThreshold"], 0.0, "nothing is said any more of what is not in it");
     for registry in [&mut from, &mut to] {
         change(registry, ("public", "g", "a"), update("10.0.0.1", json!({"enabled": true}))).unwrap();
     }
