@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nacos_core._core import Log, LogError
@@ -179,6 +179,11 @@ def makers() -> list[Any]:
 received = st.tuples(st.sampled_from(["b", "c", "d", "stranger"]), all_messages(small) | all_messages(numbers))
 
 
+def a_leader_of_three() -> Any:
+    return a_leader("a", "b", "c", learners=["d"], terms=[1, 2, 3])
+
+
+@example(a_leader_of_three, [("b", messages.AppendEntries(5, 0, 0, 0, 0, b"\x00"))], False)
 @given(st.sampled_from(makers()), st.lists(received, min_size=1, max_size=8), st.booleans())
 def test_a_machine_that_is_told_nonsense_stays_in_order(make: Any, told: list[tuple[str, Any]], is_timed: bool) -> None:
     """Any valid message of any term: it is taken, or refused with ValueError or LogError and changes no entry."""

@@ -112,6 +112,18 @@ class Machine:
                 index and members are as before; that a leader has spoken in its term may have been noticed.
         """
         server = self._server
+        try:
+            self._take(event, now)
+        finally:
+            # Also when the message of a newer leader makes no sense: that there is one has been noticed.
+            self._leave_office()
+        if server.state.deadline == float("inf") and self._leading is None and server.may_stand():
+            server.reset_election_timer(now)  # it has just become a voter
+        effects, server.effects = server.effects, []
+        return effects
+
+    def _take(self, event: Event, now: float) -> None:
+        server = self._server
         match event:
             case Received(sender_id, message):
                 self._received(sender_id, message, now)
@@ -146,11 +158,6 @@ class Machine:
                 server.state.hard_state_ticket = server.log.ticket
                 server.take_configurations(1)
                 self._start(now)
-        self._leave_office()
-        if server.state.deadline == float("inf") and self._leading is None and server.may_stand():
-            server.reset_election_timer(now)  # it has just become a voter
-        effects, server.effects = server.effects, []
-        return effects
 
     def _start(self, now: float) -> None:
         server = self._server
