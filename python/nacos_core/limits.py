@@ -26,7 +26,7 @@ SCHEMA_CHARACTERS_MAX: Final = 32768
 HISTORY_KEEP_COUNT: Final = 10
 """The last events of each configuration that exists are kept whatever their age."""
 HISTORY_DAYS: Final = 30
-HISTORY_BYTES_MAX: Final = 256 * 1024 * 1024
+HISTORY_BYTES_MAX: Final = 32 * 1024 * 1024
 """Above it, the oldest quarter of what happened is too old."""
 HISTORY_CHECK_SECONDS: Final = 5.0
 HISTORY_TRIM_MS: Final = 10 * 60 * 1000

@@ -92,7 +92,7 @@ pub const SERVICE_PAGE_COUNT_MAX: usize = 100_000;
 /// Most access tokens remembered; beyond it those that ended go, then all (they are asked for again).
 pub const TOKENS_COUNT_MAX: usize = 100_000;
 /// Most events kept of one config. Part of what the log means: all nodes of a cluster must forget the same ones.
-pub const HISTORY_EVENTS_PER_KEY_MAX: usize = 1000;
+pub const HISTORY_EVENTS_PER_KEY_MAX: usize = 100;
 /// About what an event takes beside the content that it alone holds.
 pub const HISTORY_EVENT_BYTES: usize = 400;
 /// Longest time that a 1.x listener request may hang.
