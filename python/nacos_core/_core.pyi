@@ -418,9 +418,6 @@ class Hub:
     def history_size(self) -> tuple[int, int]:
         """How many events there are, and about how many bytes they take beside what the configs take."""
 
-    def history_time_ms(self, place: int) -> int | None:
-        """When the event at a place in the order of all events was, the oldest first."""
-
     def old_history(self, before_ms: int, keep_count: int, after_id: int, look_count: int) -> tuple[int, int]:
         """How many events ``trim_history`` would forget, and what it would give."""
 

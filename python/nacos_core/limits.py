@@ -24,10 +24,8 @@ EFFECT_CHARACTERS_MAX: Final = 32
 TYPE_CHARACTERS_MAX: Final = 32
 SCHEMA_CHARACTERS_MAX: Final = 32768
 HISTORY_KEEP_COUNT: Final = 10
-"""The last events of each configuration that exists are kept whatever their age."""
+"""The last events of each configuration that exists are kept whatever their age, as the core does."""
 HISTORY_DAYS: Final = 30
-HISTORY_BYTES_MAX: Final = 32 * 1024 * 1024
-"""Above it, the oldest quarter of what happened is too old."""
 HISTORY_CHECK_SECONDS: Final = 5.0
 HISTORY_TRIM_MS: Final = 10 * 60 * 1000
 HISTORY_LOOK_COUNT: Final = 1000

@@ -178,22 +178,10 @@ def test_history_is_trimmed_now_and_then() -> None:
     retention = Retention()
     now_ms = 1000 * DAY_MS
     old_ms = now_ms - limits.HISTORY_DAYS * DAY_MS
-    assert retention.before_ms(now_ms, 10, 1000, lambda place: None) == old_ms
-    assert retention.before_ms(now_ms + limits.HISTORY_TRIM_MS - 1, 10, 1000, lambda place: None) is None
-    later_ms = now_ms + limits.HISTORY_TRIM_MS
-    assert retention.before_ms(later_ms, 10, 1000, lambda place: None) == old_ms + limits.HISTORY_TRIM_MS
-    assert retention.before_ms(now_ms, 10, 1000, lambda place: None) == old_ms, "the clock was set back"
-
-
-def test_history_that_takes_too_much_loses_its_oldest_quarter() -> None:
-    retention = Retention()
-    now_ms = 1000 * DAY_MS
-    retention.before_ms(now_ms, 0, 0, lambda place: None)
-    full = limits.HISTORY_BYTES_MAX + 1
-    assert retention.before_ms(now_ms + 1, 400, full, {100: now_ms - 5}.get) == now_ms - 5
-    retention.trimmed(full)
-    assert retention.before_ms(now_ms + 2, 400, full, {100: now_ms - 5}.get) is None, "what stayed has to stay"
-    assert retention.before_ms(now_ms + 2, 400, 2 * full, {100: now_ms - 5}.get) == now_ms - 5
+    assert retention.before_ms(now_ms) == old_ms
+    assert retention.before_ms(now_ms + limits.HISTORY_TRIM_MS - 1) is None
+    assert retention.before_ms(now_ms + limits.HISTORY_TRIM_MS) == old_ms + limits.HISTORY_TRIM_MS
+    assert retention.before_ms(now_ms) == old_ms, "the clock was set back"
 
 
 class Proposals:

@@ -27,14 +27,13 @@ async def run_retention(
         await trio.sleep(limits.HISTORY_CHECK_SECONDS)
         if not is_leader():
             continue
-        before_ms = retention.before_ms(wall_clock(), *hub.history_size(), hub.history_time_ms)
+        before_ms = retention.before_ms(wall_clock())
         if before_ms is None:
             continue
         try:
             await _trim(hub, writes, before_ms)
         except NacosCoreError as error:
             _logger.debug("history is not trimmed now: %s", error)
-        retention.trimmed(hub.history_size()[1])
 
 
 async def _trim(hub: "Hub", writes: "Writes", before_ms: int) -> None:

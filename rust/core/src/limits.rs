@@ -93,6 +93,12 @@ pub const SERVICE_PAGE_COUNT_MAX: usize = 100_000;
 pub const TOKENS_COUNT_MAX: usize = 100_000;
 /// Most events kept of one config. Part of what the log means: all nodes of a cluster must forget the same ones.
 pub const HISTORY_EVENTS_PER_KEY_MAX: usize = 100;
+/// What the events of all configs may take; above it the oldest go. Part of what the log means, as are the next two.
+pub const HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The last events of each config that exists are kept, whatever they take.
+pub const HISTORY_KEEP_COUNT: usize = 10;
+/// How many old events are looked at for room when a new one is kept.
+pub const HISTORY_LOOKS_PER_EVENT_COUNT: usize = 16;
 /// About what an event takes beside the content that it alone holds.
 pub const HISTORY_EVENT_BYTES: usize = 400;
 /// Longest time that a 1.x listener request may hang.

@@ -112,7 +112,7 @@ fn instances_are_small_and_snapshots_allocate_no_more_than_they_hold() {
         let lie = [&claimed.to_le_bytes()[..], &[0; 4096]].concat();
         let peak = peak_bytes(|| {
             Registry::new([7; 16]).restore_persistent(&[b"NPI\x01", &lie[..]].concat(), NOW_MS).unwrap_err();
-            Configs::new([7; 16]).restore(&[&b"NCF\x02"[..], &[0; 8], &lie].concat()).unwrap_err();
+            Configs::new([7; 16]).restore(&[&b"NCF\x03"[..], &[0; 16], &lie].concat()).unwrap_err();
         });
         assert!(peak < 64 * lie.len(), "{claimed} claimed in {} bytes: {peak} bytes taken", lie.len());
     }

@@ -476,10 +476,6 @@ impl Hub {
         self.lock().configs().history_size()
     }
 
-    fn history_time_ms(&self, place: usize) -> Option<u64> {
-        self.lock().configs().history_time_ms(place)
-    }
-
     fn old_history(&self, before_ms: u64, keep_count: usize, after_id: u64, look_count: usize) -> (usize, u64) {
         self.lock().configs().old_history(before_ms, keep_count, after_id, look_count)
     }

@@ -79,10 +79,13 @@ class NodesHealing:
         )
 
     def _are_equal(self) -> bool:
-        leader = self._cluster.leader()
-        return leader is not None and all(
-            process.node.is_ready and process.replica.last_applied == leader.log.last_index
-            for process in self._members()
+        leader, members = self._cluster.leader(), self._members()
+        return (
+            leader is not None
+            and bool(members)
+            and all(
+                process.node.is_ready and process.replica.last_applied == leader.log.last_index for process in members
+            )
         )
 
     def _check_stores(self) -> None:

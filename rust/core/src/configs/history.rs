@@ -1,8 +1,11 @@
 //! What happened to each config, oldest first. An event holds whole versions, shared with the store and with its
 //! neighbours: what one update brought is what the next one replaced.
 
-use super::{ConfigKey, Configs, KeyParts, StoredConfig};
-use crate::limits::{HISTORY_EVENT_BYTES, HISTORY_EVENTS_PER_KEY_MAX};
+use super::{ConfigKey, Configs, Entry, KeyParts, StoredConfig};
+use crate::limits::{
+    HISTORY_BYTES_MAX, HISTORY_EVENT_BYTES, HISTORY_EVENTS_PER_KEY_MAX, HISTORY_KEEP_COUNT,
+    HISTORY_LOOKS_PER_EVENT_COUNT,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -42,12 +45,21 @@ pub struct Removal {
 pub(super) type Events = Arc<VecDeque<Event>>;
 
 /// What is known of the events of all keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct History {
     pub last_id: u64,
+    /// How far the search for room has come.
+    pub looked_to_id: u64,
     /// The entry of each event.
     pub index: BTreeMap<u64, u32>,
     pub bytes: usize,
+    pub bytes_max: usize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { last_id: 0, looked_to_id: 0, index: BTreeMap::new(), bytes: 0, bytes_max: HISTORY_BYTES_MAX }
+    }
 }
 
 impl Event {
@@ -125,6 +137,28 @@ impl Configs {
             let oldest = events.pop_front().expect("one was just added");
             self.history.forget(&oldest);
         }
+        self.make_room();
+    }
+
+    /// Once all events together take too much, the oldest go, except the last ones of a config that exists: a config that
+    /// is published all the time must not fill the memory. The search goes round and round, a few events each time, so
+    /// that it does not begin with the same ones that stay.
+    fn make_room(&mut self) {
+        for _ in 0..HISTORY_LOOKS_PER_EVENT_COUNT {
+            if self.history.bytes <= self.history.bytes_max {
+                return;
+            }
+            let behind = (Excluded(self.history.looked_to_id), Excluded(self.history.last_id));
+            let next = (behind.0 != behind.1).then(|| self.history.index.range(behind).next()).flatten();
+            let Some((&id, &at)) = next else {
+                self.history.looked_to_id = 0;
+                return;
+            };
+            self.history.looked_to_id = id;
+            if self.entries[at as usize].may_forget(id, HISTORY_KEEP_COUNT) {
+                self.remove_event(id, at);
+            }
+        }
     }
 
     /// The events of a key, oldest first.
@@ -154,12 +188,6 @@ impl Configs {
     /// How many events there are, and about how many bytes they take beside what the store holds anyway.
     pub fn history_size(&self) -> (usize, usize) {
         (self.history.index.len(), self.history.bytes)
-    }
-
-    /// The time of the event at a place in the order of all events, the oldest first.
-    pub fn history_time_ms(&self, place: usize) -> Option<u64> {
-        let id = *self.history.index.keys().nth(place)?;
-        self.event(id).map(|(_, event)| event.stamped_ms())
     }
 
     /// Forgets what is older than `before_ms`, but not the last `keep_count` events of a config that exists. It looks at
@@ -194,7 +222,7 @@ impl Configs {
             if events[place].stamped_ms() >= before_ms {
                 return (old, 0);
             }
-            if entry.config.is_none() || events.len() - 1 - place >= keep_count {
+            if entry.may_forget(id, keep_count) {
                 old.push((id, at));
             }
             (last_id, looked_at_count) = (id, looked_at_count + 1);
@@ -212,6 +240,14 @@ impl Configs {
             entry.history = None;
             self.remove_if_unused(at);
         }
+    }
+}
+
+impl Entry {
+    /// Whether an event of its history is not among the last ones of a config that exists.
+    fn may_forget(&self, id: u64, keep_count: usize) -> bool {
+        let newer_count = |events: &VecDeque<Event>| Some(events.len() - 1 - place(events, id)?);
+        self.config.is_none() || self.history.as_deref().and_then(newer_count).is_some_and(|count| count >= keep_count)
     }
 }
 
@@ -359,7 +395,6 @@ mod tests {
         assert_eq!(configs.trim_history(u64::MAX, 3, 4, 4), 8);
         assert_eq!(configs.trim_history(u64::MAX, 3, 8, 4), 0);
         assert_eq!(ids(&configs, KEY), [8, 9, 10]);
-        assert_eq!((configs.history_time_ms(0), configs.history_time_ms(3)), (Some(7), None));
     }
 
     #[test]
@@ -369,6 +404,41 @@ mod tests {
         (0..count).for_each(|at_ms| put(&mut configs, KEY, &at_ms.to_string(), at_ms));
         assert_eq!((ids(&configs, KEY)[0], configs.history_size().0), (6, HISTORY_EVENTS_PER_KEY_MAX));
         assert!(configs.event(5).is_none());
+    }
+
+    #[test]
+    fn when_all_take_too_much_the_oldest_go_except_the_last_ones_of_what_exists() {
+        let mut configs = Configs::new([7; 16]);
+        configs.history.bytes_max = 30 * (HISTORY_EVENT_BYTES + 1);
+        put(&mut configs, OTHER, "x", 0);
+        put(&mut configs, OTHER, "y", 0);
+        (0..60).for_each(|at_ms| put(&mut configs, KEY, &(at_ms % 10).to_string(), at_ms));
+        assert_eq!(ids(&configs, OTHER), [1, 2], "its last ones");
+        assert_eq!(ids(&configs, KEY), (35..=62).collect::<Vec<_>>());
+        configs.history.bytes_max = 0;
+        remove(&mut configs, OTHER, 61);
+        (0..5).for_each(|at_ms| put(&mut configs, KEY, &at_ms.to_string(), 61 + at_ms));
+        assert_eq!(ids(&configs, OTHER), [] as [u64; 0], "it does not exist any more");
+        assert_eq!(ids(&configs, KEY), [58, 59, 60, 61, 62, 64, 65, 66, 67, 68]);
+    }
+
+    #[test]
+    fn a_node_that_begins_with_a_snapshot_forgets_what_the_others_forget() {
+        let mut configs = Configs::new([7; 16]);
+        configs.history.bytes_max = 50 * (HISTORY_EVENT_BYTES + 1);
+        let keys: Vec<String> = (0..7).map(|number| format!("{number}.yaml")).collect();
+        let publish = |configs: &mut Configs, number: u64| {
+            put(configs, ("public", "G", &keys[(number * number % 7) as usize]), &(number % 10).to_string(), number);
+        };
+        (0..80).for_each(|number| publish(&mut configs, number));
+        assert_ne!(configs.history.looked_to_id, 0, "it stopped on its way");
+        let mut restored = through_a_snapshot(&configs);
+        restored.history.bytes_max = configs.history.bytes_max;
+        for number in 80..200 {
+            publish(&mut configs, number);
+            publish(&mut restored, number);
+            assert!(configs.history.index.keys().eq(restored.history.index.keys()), "after {number}");
+        }
     }
 
     #[test]
@@ -403,10 +473,10 @@ mod tests {
             configs.encode(&mut bytes);
             bytes.split_off(HEAD_BYTES)
         };
-        const HEAD_BYTES: usize = 4 + 8 + 4;
+        const HEAD_BYTES: usize = 4 + 8 + 8 + 4;
         let (a1, b1, b2) = (only(KEY, &["1"]), only(OTHER, &["1"]), only(OTHER, &["1", "2"]));
         let restore = |last_id: u64, keys: [&[u8]; 2]| {
-            let head = [&b"NCF\x02"[..], &last_id.to_le_bytes(), &2u32.to_le_bytes()].concat();
+            let head = [&b"NCF\x03"[..], &last_id.to_le_bytes(), &[0; 8], &2u32.to_le_bytes()].concat();
             Configs::new([7; 16]).restore(&[&head[..], keys[0], keys[1]].concat())
         };
         assert_eq!(restore(2, [&a1, &b2]), Ok(2));

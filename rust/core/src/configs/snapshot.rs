@@ -32,7 +32,8 @@ impl Configs {
             events: entry.history.clone(),
             config: entry.config.clone(),
         }));
-        FrozenConfigs { last_id: self.history.last_id, kept, history_bytes: self.history.bytes }
+        let History { last_id, looked_to_id, bytes, .. } = self.history;
+        FrozenConfigs { last_id, looked_to_id, kept, history_bytes: bytes }
     }
 
     /// Appends all configs with their history in key order.
@@ -68,8 +69,13 @@ impl Configs {
         }
         // They came in key order, so the map is built at once.
         self.order = order.into_iter().collect();
-        let (last_id, bytes) = (configs.last_id, configs.history_bytes);
-        self.history = History { last_id, bytes, index: index.into_iter().collect() };
+        self.history = History {
+            last_id: configs.last_id,
+            looked_to_id: configs.looked_to_id,
+            index: index.into_iter().collect(),
+            bytes: configs.history_bytes,
+            bytes_max: self.history.bytes_max,
+        };
         let changed = self.changed_since(&before);
         before.iter().for_each(|(id, ..)| self.remove_if_unused(crate::registry::links::id(*id)));
         Replaced { changed, before }
@@ -113,6 +119,7 @@ struct Kept<Key> {
 #[derive(Debug)]
 pub struct DecodedConfigs<'a> {
     last_id: u64,
+    looked_to_id: u64,
     kept: Vec<Kept<KeyParts<'a>>>,
     history_bytes: usize,
 }
@@ -121,6 +128,7 @@ pub struct DecodedConfigs<'a> {
 #[derive(Debug)]
 pub struct FrozenConfigs {
     last_id: u64,
+    looked_to_id: u64,
     kept: Vec<Kept<ConfigKey>>,
     history_bytes: usize,
 }
@@ -132,6 +140,7 @@ impl FrozenConfigs {
         kept.sort_unstable_by_key(|kept| kept.key.parts());
         out.extend_from_slice(&Content::Configs.header());
         out.put_u64(self.last_id);
+        out.put_u64(self.looked_to_id);
         out.put_count(kept.len());
         for Kept { key, events, config } in kept {
             for text in [key.namespace(), key.group(), key.name()] {
@@ -224,7 +233,7 @@ impl<'a> DecodedConfigs<'a> {
     /// Everything that takes long of a restoration: it needs no store.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
         let mut reader = Reader::new(bytes, Content::Configs)?;
-        let last_id = reader.u64()?;
+        let (last_id, looked_to_id) = (reader.u64()?, reader.u64()?);
         let mut kept: Vec<Kept<KeyParts<'a>>> = Vec::new();
         for _ in 0..reader.count(KEY_BYTES_MIN)? {
             let key = (reader.text("namespace")?, reader.text("group")?, reader.text("data id")?);
@@ -245,7 +254,7 @@ impl<'a> DecodedConfigs<'a> {
         }
         let history_bytes = check_events(&reader, &kept)?;
         reader.finish()?;
-        Ok(Self { last_id, kept, history_bytes })
+        Ok(Self { last_id, looked_to_id, kept, history_bytes })
     }
 }
 

@@ -190,7 +190,7 @@ fn a_damaged_snapshot_is_refused_and_changes_nothing() {
     let mut damaged: Vec<Vec<u8>> = (0..bytes.len()).map(|length| bytes[..length].to_vec()).collect();
     damaged.push([&bytes[..], b"x"].concat());
     damaged.push([b"NPI\x01", &bytes[4..]].concat());
-    damaged.push([b"NCF\x02", &[255; 80][..]].concat());
+    damaged.push([b"NCF\x03", &[255; 80][..]].concat());
     for damage in damaged {
         to.restore(&damage).unwrap_err();
     }
@@ -200,7 +200,7 @@ fn a_damaged_snapshot_is_refused_and_changes_nothing() {
 proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), headed in any::<bool>()) {
-        let bytes = if headed { [&b"NCF\x02"[..], &bytes].concat() } else { bytes };
+        let bytes = if headed { [&b"NCF\x03"[..], &bytes].concat() } else { bytes };
         let _ = configs().restore(&bytes);
     }
 

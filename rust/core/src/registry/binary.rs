@@ -90,7 +90,7 @@ impl Content {
     pub(crate) fn header(self) -> [u8; 4] {
         match self {
             Self::PersistentInstances => *b"NPI\x01",
-            Self::Configs => *b"NCF\x02",
+            Self::Configs => *b"NCF\x03",
             Self::Metadata => *b"NMD\x01",
         }
     }
