@@ -27,6 +27,7 @@ __all__ = [
     "LogFailed",
     "LogLocked",
     "LongPoll",
+    "Misplaced",
     "PersistentInstance",
     "PushAcknowledged",
     "Reactor",
@@ -101,6 +102,18 @@ class PersistentInstance:
     """JSON for `Hub.apply_persistent`."""
 
 @final
+class Misplaced:
+    """A registration, beat or deregistration over HTTP of an address that another member of the cluster handles."""
+
+    connection: int
+    call: int
+    node_id: str
+    """The member that is responsible for the address."""
+    request: bytes
+    """For `Hub.serve_forwarded` of that member; without what said who asks, as that is decided."""
+    remote_ip: str
+
+@final
 class LongPoll:
     """A 1.x listener request of which nothing has changed yet (protocol/semantics.md section 4.2)."""
 
@@ -151,6 +164,7 @@ Event = (
     HttpRequest
     | GrpcRequest
     | PersistentInstance
+    | Misplaced
     | LongPoll
     | UdpSubscribed
     | ConnectionReady
@@ -360,6 +374,25 @@ class Hub:
 
     def service_digest(self, namespace: str, group: str, service: str) -> bytes | None:
         """16 bytes over the effective list, or None for an unknown service."""
+
+    # Addresses that beat over HTTP, shared among the members of a cluster.
+    def distro_set_members(self, node_ids: Sequence[str], *, own_id: str) -> None:
+        """From now on these nodes share the addresses, this one always among them; with no other, all are handled
+        here, as before the first call."""
+
+    def distro_responsible(self, ip: str, port: int) -> str:
+        """The id of the node that handles an address; "" as long as no members were set."""
+
+    def serve_forwarded(self, request: bytes, remote_ip: str, now_ms: int) -> bytes:
+        """Handles a request of a `Misplaced` event of another node here and now, whoever is responsible for its
+        address; that node has authorized it. Gives the whole HTTP answer. ValueError: it is no such request."""
+
+    def handle_here(self, connection: int, call: int, now_ms: int) -> None:
+        """Handles a misplaced request here after all."""
+
+    def reply_raw(self, connection: int, call: int, response: bytes) -> None:
+        """Answers a misplaced request by what `serve_forwarded` gave at the other node. ValueError: it is no such
+        answer, and the client still waits."""
 
     # Configs. The caller gives normalised namespaces.
     def put_config(

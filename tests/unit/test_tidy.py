@@ -85,7 +85,8 @@ def test_the_core_knows_nothing_of_python() -> None:
 
 
 def test_no_file_is_too_long_to_be_one_idea() -> None:
-    long = {path: len(path.read_text(errors="replace").splitlines()) for path in written_in(".py", ".pyi", ".rs")}
+    # Stubs are not looked at: each has to describe a whole extension module.
+    long = {path: len(path.read_text(errors="replace").splitlines()) for path in written_in(".py", ".rs")}
     assert {str(path.relative_to(ROOT)): count for path, count in long.items() if count > LINES_MAX} == {}
 
 

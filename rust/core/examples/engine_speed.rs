@@ -6,12 +6,14 @@ use bytes::Bytes;
 use nacos_core::grpc::payload::encode;
 use nacos_core::grpc::{Grpc, GrpcEvent};
 use nacos_core::http1::{Http1, Step};
+use nacos_core::serve::{Hub, HubSettings, Owner};
 use std::time::{Duration, Instant};
 
 const RUN: Duration = Duration::from_millis(1500);
 
 fn main() {
     http1();
+    beats();
     for in_flight in [1, 32] {
         grpc(in_flight);
     }
@@ -42,6 +44,29 @@ fn measure(name: &str, per_step: u32, mut step: impl FnMut()) {
     }
     let seconds = seconds(begun) - before;
     println!("{name:32} {:>10.0} /s {:>7.0} ns each", count as f64 / seconds, seconds * 1e9 / count as f64);
+}
+
+/// The whole way of a 1.x client's light beat through a node that stands alone.
+fn beats() {
+    let abilities = "{}".to_owned();
+    let mut hub = Hub::new(HubSettings { digest_key: [7; 16], abilities, require_tokens: false, udp_push: true });
+    hub.set_ready(true);
+    let connection = hub.open(Owner::Streams, ("10.0.0.9", 40_000), false, 0).expect("room");
+    let ask = |method: &str, path: &str| {
+        let head = format!("{method} {path}?serviceName=g%40%40demo&ip=10.0.0.1&port=80 HTTP/1.1\r\nHost: h\r\n\r\n");
+        move |hub: &mut Hub| {
+            hub.feed(connection, head.as_bytes(), 1);
+            let out = hub.output(connection).expect("open");
+            let length = out.len();
+            out.clear();
+            hub.output_taken(connection);
+            hub.take_dirty_streams();
+            length
+        }
+    };
+    ask("POST", "/nacos/v1/ns/instance")(&mut hub);
+    let beat = ask("PUT", "/nacos/v1/ns/instance/beat");
+    measure("http beat through the hub", 1, || assert!(beat(&mut hub) > 100));
 }
 
 fn http1() {

@@ -101,6 +101,9 @@ pub const HISTORY_KEEP_COUNT: usize = 10;
 pub const HISTORY_LOOKS_PER_EVENT_COUNT: usize = 16;
 /// About what an event takes beside the content that it alone holds.
 pub const HISTORY_EVENT_BYTES: usize = 400;
+/// Longest request of an address that is forwarded to the member that handles it; a longer one, which only a client
+/// that pads its parameters sends, is handled where it arrived.
+pub const FORWARDED_BYTES_MAX: usize = 64 * 1024;
 /// Longest time that a 1.x listener request may hang.
 pub const LONG_POLL_MS_MAX: u64 = 120_000;
 /// What one read takes from a socket at most; a connection with more waits for its next turn.

@@ -46,6 +46,16 @@ pub struct PersistentInstance {
     instance: Py<PyBytes>,
 }
 
+/// A request over HTTP of an address that another member handles.
+#[pyclass(frozen, get_all, module = "nacos_core._core")]
+pub struct Misplaced {
+    connection: u64,
+    call: u32,
+    node_id: String,
+    request: Py<PyBytes>,
+    remote_ip: String,
+}
+
 /// A 1.x listener request of which nothing has changed yet.
 #[pyclass(frozen, get_all, module = "nacos_core._core")]
 pub struct LongPoll {
@@ -148,6 +158,11 @@ fn to_object(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
             },
         )?
         .into_any(),
+        Event::Misplaced(event) => {
+            let request = PyBytes::new(py, &event.request).unbind();
+            let (connection, call, node_id, remote_ip) = (event.connection, event.call, event.node_id, event.remote_ip);
+            Bound::new(py, Misplaced { connection, call, node_id, request, remote_ip })?.into_any()
+        }
         Event::LongPoll(event) => {
             let keys = event.keys.into_iter().map(|(key, md5)| (key.data_id, key.group, key.tenant, md5));
             let keys = PyList::new(py, keys.collect::<Vec<_>>())?.unbind();

@@ -46,7 +46,7 @@ pub fn parse_metadata<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, P
 }
 
 impl Hub {
-    fn lock(&self) -> MutexGuard<'_, serve::Hub> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, serve::Hub> {
         // A panic while it was held has already ended the node; what it protects is still whole enough to close.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

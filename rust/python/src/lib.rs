@@ -4,6 +4,7 @@ mod borrow;
 mod configs;
 mod errors;
 mod events;
+mod forwarding;
 mod frozen;
 mod hub;
 mod log;
@@ -22,8 +23,8 @@ mod _core {
     use super::errors::{InvalidInstance, KindConflict};
     #[pymodule_export]
     use super::events::{
-        ConnectionGone, ConnectionReady, GrpcRequest, HttpRequest, LongPoll, PersistentInstance, PushAcknowledged,
-        UdpSubscribed,
+        ConnectionGone, ConnectionReady, GrpcRequest, HttpRequest, LongPoll, Misplaced, PersistentInstance,
+        PushAcknowledged, UdpSubscribed,
     };
     #[pymodule_export]
     use super::frozen::Frozen;

@@ -208,6 +208,11 @@ impl Http1 {
         self.state == State::Ready
     }
 
+    /// Whether nothing has arrived behind the request that waits for its answer.
+    pub fn is_last(&self) -> bool {
+        self.state == State::Ready && self.buffered() == self.end
+    }
+
     /// Whether a request has begun to arrive and is not yet whole: what a read timeout looks at.
     pub fn is_partial(&self) -> bool {
         match self.state {

@@ -24,6 +24,7 @@ mod publication;
 mod publishers;
 mod queries;
 mod render;
+mod responsible;
 mod select;
 mod services;
 mod snapshot;
@@ -56,6 +57,7 @@ use digest::Digester;
 use links::Links;
 use publication::Publication;
 use publishers::Publishers;
+use responsible::Responsible;
 use services::Services;
 use std::collections::BTreeMap;
 use subscribers::Subscribers;
@@ -69,6 +71,7 @@ pub struct Registry {
     /// Holder: publisher; subject: service.
     publications: Links<Publication>,
     subscribers: Subscribers,
+    responsible: Responsible,
     /// When the beat of an ephemeral address is late; owner: publication.
     beats: Deadlines,
     /// When an ephemeral address that publishes nothing is forgotten; owner: publisher.
@@ -90,6 +93,7 @@ impl Registry {
             publishers: Publishers::new(names),
             publications: Links::default(),
             subscribers: Subscribers::default(),
+            responsible: Responsible::new(&digest_key),
             beats: Deadlines::default(),
             idle: Deadlines::default(),
             declared: BTreeMap::new(),

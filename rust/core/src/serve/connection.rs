@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use super::answers::Head;
 use super::event::{ConnectionReady, Event};
 use super::grpc::{Acknowledgement, ConnectionSetup, Outcome as GrpcOutcome};
-use super::http::Outcome as HttpOutcome;
+use super::http::{Outcome as HttpOutcome, Standing};
 use super::{CallId, ConnectionId, State, grpc, http};
 use crate::grpc::payload::Payload;
 use crate::grpc::{Grpc, GrpcEvent, Method, Status};
@@ -183,7 +183,7 @@ impl Connection {
                 Step::Ready => {
                     side.call = side.call.wrapping_add(1);
                     let outcome =
-                        http::route(state, self.id, side.call, &self.remote_ip, &side.engine.request(), false);
+                        http::route(state, self.id, side.call, &self.remote_ip, &side.engine.request(), Standing::New);
                     side.take(outcome, state);
                 }
             }
@@ -259,24 +259,33 @@ impl Connection {
     }
 
     pub fn reply_http(&mut self, state: &mut State, call: CallId, status: u16, headers: &[(&str, &str)], body: &[u8]) {
-        let Engine::Http(side) = &mut self.engine else { return };
-        if side.waits_for == WaitsFor::Nothing || side.call != call {
-            return;
-        }
-        side.waits_for = WaitsFor::Nothing;
+        let Some(side) = self.answered(call) else { return };
         side.engine.respond(&mut side.output, status, headers, body);
         self.drive_http(state);
     }
 
     /// As `reply_http`, with a head of the core's own and the body in `state.body`.
     pub fn reply_http_head(&mut self, state: &mut State, call: CallId, head: &Head) {
-        let Engine::Http(side) = &mut self.engine else { return };
-        if side.waits_for == WaitsFor::Nothing || side.call != call {
-            return;
-        }
-        side.waits_for = WaitsFor::Nothing;
+        let Some(side) = self.answered(call) else { return };
         side.engine.respond_raw(&mut side.output, head.as_bytes(), &[&state.body]);
         self.drive_http(state);
+    }
+
+    /// As `reply_http`, with a head that is written already.
+    pub fn reply_raw(&mut self, state: &mut State, call: CallId, head: &[u8], body: &[u8]) {
+        let Some(side) = self.answered(call) else { return };
+        side.engine.respond_raw(&mut side.output, head, &[body]);
+        self.drive_http(state);
+    }
+
+    /// What waits for the answer to this call, which comes now.
+    fn answered(&mut self, call: CallId) -> Option<&mut HttpSide> {
+        let Engine::Http(side) = &mut self.engine else { return None };
+        if side.waits_for == WaitsFor::Nothing || side.call != call {
+            return None;
+        }
+        side.waits_for = WaitsFor::Nothing;
+        Some(side)
     }
 
     pub fn reply_grpc(&mut self, state: &mut State, call: CallId, kind: &str, body: &[u8]) {
@@ -289,20 +298,31 @@ impl Connection {
     /// Lets a request that went up without authorization go on as an authorized one.
     pub fn proceed(&mut self, state: &mut State, call: CallId) {
         match &mut self.engine {
-            Engine::Http(side) if side.waits_for == WaitsFor::Answer && side.call == call => {
-                side.waits_for = WaitsFor::Nothing;
-                let outcome = http::route(state, self.id, call, &self.remote_ip, &side.engine.request(), true);
-                side.take(outcome, state);
-                self.drive_http(state);
-            }
+            Engine::Http(_) => self.route_again(state, call, Standing::Authorized),
             Engine::Grpc(side) => {
                 if let Some(message) = side.held.remove(&call) {
                     side.answer_request(state, call, &message, true);
                     self.drive_grpc(state);
                 }
             }
-            _ => {}
+            Engine::Unknown { .. } => {}
         }
+    }
+
+    /// Handles a misplaced request, whoever is responsible for its address.
+    pub fn handle_here(&mut self, state: &mut State, call: CallId) {
+        self.route_again(state, call, Standing::Here);
+    }
+
+    fn route_again(&mut self, state: &mut State, call: CallId, standing: Standing) {
+        let Engine::Http(side) = &mut self.engine else { return };
+        if side.waits_for != WaitsFor::Answer || side.call != call {
+            return;
+        }
+        side.waits_for = WaitsFor::Nothing;
+        let outcome = http::route(state, self.id, call, &self.remote_ip, &side.engine.request(), standing);
+        side.take(outcome, state);
+        self.drive_http(state);
     }
 
     /// Sends a push down the stream; false if there is none.

@@ -10,6 +10,7 @@ pub enum Event {
     Http(HttpRequest),
     Grpc(GrpcRequest),
     Persistent(PersistentInstance),
+    Misplaced(Misplaced),
     LongPoll(LongPoll),
     UdpSubscribed(UdpSubscribed),
     ConnectionReady(ConnectionReady),
@@ -85,6 +86,19 @@ pub struct PersistentInstance {
     pub service: String,
     /// JSON, as `Hub::apply_persistent` takes it.
     pub instance: Vec<u8>,
+}
+
+/// A registration, beat or deregistration over HTTP of an address that another member of the cluster handles.
+#[derive(Debug)]
+pub struct Misplaced {
+    pub connection: ConnectionId,
+    pub call: CallId,
+    /// The member that is responsible for the address.
+    pub node_id: String,
+    /// For `Hub::serve_forwarded` of that node; without what said who asks, as that is decided.
+    pub request: Vec<u8>,
+    /// The socket's.
+    pub remote_ip: String,
 }
 
 /// One key of a 1.x listener request; the tenant as the client sent it, which the answer must repeat.

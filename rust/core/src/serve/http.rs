@@ -21,6 +21,17 @@ pub enum Outcome {
     Hanging,
 }
 
+/// What was decided of a request before it is routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing yet.
+    New,
+    /// Its sender may.
+    Authorized,
+    /// So it may, and this node handles it, whoever is responsible for the address that it is about.
+    Here,
+}
+
 /// One request with all that a route may need.
 pub(super) struct Call<'a> {
     pub connection: ConnectionId,
@@ -28,6 +39,7 @@ pub(super) struct Call<'a> {
     pub remote_ip: &'a str,
     pub request: &'a Request<'a>,
     pub parameters: &'a Params<'a>,
+    pub standing: Standing,
 }
 
 impl<'a> Call<'a> {
@@ -52,7 +64,7 @@ pub(super) fn route(
     call: CallId,
     remote_ip: &str,
     request: &Request<'_>,
-    authorized: bool,
+    standing: Standing,
 ) -> Outcome {
     state.body.clear();
     let parameters = match request.params() {
@@ -62,8 +74,8 @@ pub(super) fn route(
             return Outcome::Answer(answers::BAD_REQUEST_TEXT);
         }
     };
-    let call = Call { connection, call, remote_ip, request, parameters: &parameters };
-    let authorized = authorized || passes(state, &call);
+    let call = Call { connection, call, remote_ip, request, parameters: &parameters, standing };
+    let authorized = standing != Standing::New || passes(state, &call);
     if authorized && state.ready {
         if let Some(outcome) = held(state, &call) {
             return outcome;
@@ -79,19 +91,25 @@ fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     let path = call.request.path.strip_prefix("/nacos/")?;
     match (call.request.method, path) {
         ("GET", "v1/ns/instance/list") => Some(naming_http::list_v1(state, call)),
-        ("PUT", "v1/ns/instance/beat") => Some(naming_http::beat(state, call)),
-        ("POST", "v1/ns/instance") => Some(naming_http::register_v1(state, call)),
-        ("DELETE", "v1/ns/instance") => Some(naming_http::deregister_v1(state, call)),
         ("GET", "v1/ns/service/list") => Some(naming_http::service_list(state, call)),
-        ("POST", "v3/client/ns/instance") => Some(naming_http::register_v3(state, call)),
-        ("DELETE", "v3/client/ns/instance") => Some(naming_http::deregister_v3(state, call)),
-        // The administrator's differ by who may use them, not by what they do.
-        ("POST", "v3/admin/ns/instance") => Some(naming_http::register_v3(state, call)),
-        ("DELETE", "v3/admin/ns/instance") => Some(naming_http::deregister_v3(state, call)),
         ("GET", "v3/client/ns/instance/list") => Some(naming_http::list_v3(state, call)),
         ("GET", "v1/cs/configs") => config_http::get_v1(state, call),
         ("POST", "v1/cs/configs/listener") => Some(config_http::listen(state, call)),
         ("GET", "v3/client/cs/config") => config_http::get_v3(state, call),
+        _ => of_address(state, call),
+    }
+}
+
+/// Those by which an address publishes itself; `None` if it is none of them.
+pub(super) fn of_address(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
+    let path = call.request.path.strip_prefix("/nacos/")?;
+    match (call.request.method, path) {
+        ("PUT", "v1/ns/instance/beat") => Some(naming_http::beat(state, call)),
+        ("POST", "v1/ns/instance") => Some(naming_http::register_v1(state, call)),
+        ("DELETE", "v1/ns/instance") => Some(naming_http::deregister_v1(state, call)),
+        // The administrator's differ by who may use them, not by what they do.
+        ("POST", "v3/client/ns/instance" | "v3/admin/ns/instance") => Some(naming_http::register_v3(state, call)),
+        ("DELETE", "v3/client/ns/instance" | "v3/admin/ns/instance") => Some(naming_http::deregister_v3(state, call)),
         _ => None,
     }
 }

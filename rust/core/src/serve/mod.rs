@@ -8,6 +8,7 @@ mod config_http;
 mod config_list;
 mod connection;
 mod event;
+mod forwarded;
 mod grpc;
 mod http;
 mod input;
@@ -21,8 +22,10 @@ mod tests;
 
 pub use connection::{Client, Owner};
 pub use event::{
-    Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, PersistentInstance, UdpSubscribed,
+    Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, Misplaced, PersistentInstance,
+    UdpSubscribed,
 };
+pub use forwarded::ForwardError;
 pub use input::{IdStyle, InputError, InstanceInput, ServiceName, parse_metadata};
 pub use snapshot::{DecodedSnapshot, Frozen, SnapshotError};
 

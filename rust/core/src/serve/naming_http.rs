@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::answers::{self, Head};
 use super::event::{Api, Event, PersistentInstance, UdpSubscribed};
+use super::forwarded::is_misplaced;
 use super::http::{Call, Outcome};
 use super::input::{
     DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, MetadataInput, ServiceName, check_clusters, parse_metadata,
@@ -54,13 +55,16 @@ pub fn register_v3(state: &mut State, call: &Call<'_>) -> Outcome {
     let answered = (|| {
         let service = service(call)?;
         let (ip, port) = address(call)?;
+        if is_misplaced(state, call, ip, port) {
+            return Ok(None);
+        }
         match state.registry.beat(ip, port, service.key(), state.now_ms) {
             Beat::Known { .. } => answers::result(&mut state.body, 0, "success", Some("ok")),
             Beat::Unknown => answers::result(&mut state.body, 21003, "instance not found", None),
         }
-        Ok(answers::OK_JSON)
+        Ok(Some(answers::OK_JSON))
     })();
-    finish(state, call, Api::V3, answered)
+    finish_here(state, call, Api::V3, answered)
 }
 
 pub fn deregister_v1(state: &mut State, call: &Call<'_>) -> Outcome {
@@ -115,16 +119,14 @@ pub fn beat(state: &mut State, call: &Call<'_>) -> Outcome {
                     .map_err(|_| InputError::Value { name: "beat", wanted: "a JSON object with ip and port" })?,
             ),
         };
-        let known = match &full {
-            None => {
-                let (ip, port) = address(call)?;
-                state.registry.beat(ip, port, service.key(), state.now_ms)
-            }
-            Some(beat) => {
-                let port = u16::try_from(beat.port).map_err(|_| InputError::Port)?;
-                state.registry.beat(&beat.ip, port, service.key(), state.now_ms)
-            }
+        let (ip, port) = match &full {
+            None => address(call)?,
+            Some(beat) => (&*beat.ip, u16::try_from(beat.port).map_err(|_| InputError::Port)?),
         };
+        if is_misplaced(state, call, ip, port) {
+            return Ok(None);
+        }
+        let known = state.registry.beat(ip, port, service.key(), state.now_ms);
         let (interval_ms, code) = match (known, full) {
             (Beat::Known { interval_ms }, _) => (interval_ms, 10200),
             (Beat::Unknown, None) => (BEAT_INTERVAL_MS, 20404),
@@ -136,9 +138,9 @@ pub fn beat(state: &mut State, call: &Call<'_>) -> Outcome {
         body.extend_from_slice(b",\"code\":");
         body.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
         body.extend_from_slice(b",\"lightBeatEnabled\":true}");
-        Ok(answers::OK_JSON)
+        Ok(Some(answers::OK_JSON))
     })();
-    finish(state, call, Api::V1, answered)
+    finish_here(state, call, Api::V1, answered)
 }
 
 fn publish_beat(state: &mut State, service: &ServiceName<'_>, beat: BeatInput<'_>) -> Result<u64, Refusal> {
@@ -170,6 +172,9 @@ fn register(state: &mut State, call: &Call<'_>, api: Api) -> Outcome {
         }
         let style = if api == Api::V3 { IdStyle::Absent } else { IdStyle::Grouped };
         let instance = input.into_instance(&service, true, style)?;
+        if is_misplaced(state, call, &instance.ip, instance.port) {
+            return Ok(None);
+        }
         let publisher = Publisher::address(&instance.ip, instance.port, true);
         state.registry.publish(&publisher, service.key(), vec![instance], state.now_ms)?;
         Ok(Some(()))
@@ -184,6 +189,9 @@ fn deregister(state: &mut State, call: &Call<'_>, api: Api) -> Outcome {
         if !call.flag("ephemeral", true) {
             let input = InstanceInput { ip: Some(ip.into()), port: i64::from(port), ..InstanceInput::default() };
             return hand_up_persistent(state, call, api, &service, input, false);
+        }
+        if is_misplaced(state, call, ip, port) {
+            return Ok(None);
         }
         let publisher = Publisher::address(ip, port, true);
         state.registry.withdraw(&publisher, service.key(), state.now_ms);
@@ -302,19 +310,25 @@ fn takes_udp_push(agent: &str) -> bool {
 
 /// `ok` in the shape of the API, nothing when the request went up, or the refusal.
 fn acknowledge(state: &mut State, call: &Call<'_>, api: Api, answered: Result<Option<()>, Refusal>) -> Outcome {
-    let answered = match answered {
-        Ok(None) => return Outcome::HandedUp,
-        Ok(Some(())) if api == Api::V3 => {
-            answers::result(&mut state.body, 0, "success", Some("ok"));
-            Ok(answers::OK_JSON)
-        }
-        Ok(Some(())) => {
+    let answered = answered.map(|done| {
+        done.map(|()| {
+            if api == Api::V3 {
+                answers::result(&mut state.body, 0, "success", Some("ok"));
+                return answers::OK_JSON;
+            }
             state.body.extend_from_slice(b"ok");
-            Ok(answers::OK_TEXT)
-        }
-        Err(refusal) => Err(refusal),
-    };
-    finish(state, call, api, answered)
+            answers::OK_TEXT
+        })
+    });
+    finish_here(state, call, api, answered)
+}
+
+/// As `finish`; nothing when the request went up.
+fn finish_here(state: &mut State, call: &Call<'_>, api: Api, answered: Result<Option<Head>, Refusal>) -> Outcome {
+    match answered.transpose() {
+        Some(answered) => finish(state, call, api, answered),
+        None => Outcome::HandedUp,
+    }
 }
 
 fn finish(state: &mut State, call: &Call<'_>, api: Api, answered: Result<Head, Refusal>) -> Outcome {

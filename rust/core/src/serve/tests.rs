@@ -5,22 +5,22 @@ use proptest::prelude::*;
 use super::*;
 use crate::configs::Config;
 
-fn hub(require_tokens: bool) -> Hub {
+pub(super) fn hub(require_tokens: bool) -> Hub {
     let abilities = "{}".to_owned();
     let mut hub = Hub::new(HubSettings { digest_key: [7; 16], abilities, require_tokens, udp_push: true });
     hub.set_ready(true);
     hub
 }
 
-fn open(hub: &mut Hub) -> ConnectionId {
+pub(super) fn open(hub: &mut Hub) -> ConnectionId {
     hub.open(Owner::Streams, ("10.0.0.9", 40_000), false, 1_000).expect("room")
 }
 
-fn text(hub: &mut Hub, id: ConnectionId) -> String {
+pub(super) fn text(hub: &mut Hub, id: ConnectionId) -> String {
     String::from_utf8(std::mem::take(hub.output(id).expect("open"))).expect("text")
 }
 
-fn ask(hub: &mut Hub, id: ConnectionId, request: &str) -> String {
+pub(super) fn ask(hub: &mut Hub, id: ConnectionId, request: &str) -> String {
     hub.feed(id, request.as_bytes(), 2_000);
     text(hub, id)
 }
@@ -29,22 +29,22 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")
 }
 
-fn post(method: &str, path: &str, form: &str) -> String {
+pub(super) fn post(method: &str, path: &str, form: &str) -> String {
     let length = form.len();
     format!(
         "{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
     )
 }
 
-fn status(answer: &str) -> &str {
+pub(super) fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or("")
 }
 
-fn body(answer: &str) -> &str {
+pub(super) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
-const INSTANCE: &str = "/nacos/v1/ns/instance";
+pub(super) const INSTANCE: &str = "/nacos/v1/ns/instance";
 
 #[test]
 fn what_is_registered_is_listed_until_it_is_removed() {
