@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import cluster_report
 import compare_report
 from cluster_catch_up import catch_up_rows
+from cluster_distro import Tools, distro_rows
 from cluster_nodes import Cluster, Node, connect, publish_over, read, rnacos_cluster, this_cluster, wait_for
 from cluster_report import Row
 from compare_servers import commit, find_load, find_rnacos, machine_facts, open_files_limit_raised
@@ -357,6 +358,19 @@ def catch_up(options: Options) -> list[Row]:
     return catch_up_rows(options.folder, options.entries, progress)
 
 
+def distro(options: Options) -> list[Row]:
+    tools = Tools(
+        generator=options.generator,
+        rnacos=options.rnacos,
+        folder=options.folder,
+        seconds=options.seconds,
+        rounds=options.rounds,
+        started=started,
+        progress=progress,
+    )
+    return distro_rows(tools)
+
+
 def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -366,6 +380,7 @@ PARTS: dict[str, Callable[[Options], list[Row]]] = {
     "write": write_rows,
     "elections": election_rows,
     "catch-up": catch_up,
+    "distro": distro,
 }
 
 

@@ -1,9 +1,11 @@
 //! `nacos-load`: a load generator for any server that speaks the Nacos wire protocols.
 
+mod across;
 mod alarm;
 mod connection;
 mod driver;
 mod expect;
+mod fleet;
 mod grpc_connection;
 mod hold;
 mod http1;
@@ -60,6 +62,12 @@ fn run(options: &Options) -> Result<Option<Value>, ConnectionError> {
     }
     if let Some(ledger) = push::run(options)? {
         return Ok(Some(report::of_push(options, &ledger)));
+    }
+    if let Some(ledger) = across::run(options)? {
+        return Ok(Some(report::of_push(options, &ledger)));
+    }
+    if let Some(report) = fleet::run(options)? {
+        return Ok(Some(report));
     }
     if let Some(ledger) = long_poll::run(options)? {
         return Ok(Some(report::of_push(options, &ledger)));

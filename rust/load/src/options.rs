@@ -13,6 +13,8 @@ HTTP:  http-list http-register http-beat http-config-get http-config-publish htt
 gRPC:  grpc-query grpc-register grpc-beat grpc-subscribe grpc-config-get grpc-config-publish grpc-config-listen
 push:  grpc-push grpc-config-push http-config-push
        time from a change until each subscriber hears of it; over HTTP by a long poll
+       grpc-push-across: --count services change once a second (--rate), and are heard of at another node (--watch)
+fleet: --count instances in batches over gRPC, and --beats addresses that beat over HTTP, until standard input ends
 hold:  grpc-hold-connections grpc-hold-instances
        memory of --count idle connections or ephemeral instances (needs --pid)
 
@@ -26,6 +28,9 @@ hold:  grpc-hold-connections grpc-hold-instances
   --warm-up-seconds S      load before that (0.5)
   --rate R                 open loop with R requests a second in total; without it a closed loop
   --count N                what the hold operations hold (2000)
+  --watch HOST:PORT        the gRPC port at which grpc-push-across subscribes
+  --beats N                addresses of a fleet that beat over HTTP (0)
+  --name N                 tells the services of fleets apart (0)
 
 Prints one line of JSON. The exit code is 0 only if there was no error.";
 
@@ -54,6 +59,12 @@ pub struct Options {
     pub rate_per_second: Option<f64>,
     /// What the hold operations hold.
     pub count: u64,
+    /// Where changes are heard of that are made elsewhere.
+    pub watch: SocketAddr,
+    /// Addresses of a fleet that beat over HTTP.
+    pub beats: u64,
+    /// Tells the services of fleets apart.
+    pub name: u64,
 }
 
 /// Why the command line makes no sense.
@@ -106,6 +117,9 @@ impl Options {
                 "--warm-up-seconds" => options.warm_up = Duration::from_secs_f64(value.number(0.0)?),
                 "--rate" => options.rate_per_second = Some(value.number(0.001)?),
                 "--count" => options.count = value.number(1.0)? as u64,
+                "--watch" => options.watch = value.address()?,
+                "--beats" => options.beats = value.number(0.0)? as u64,
+                "--name" => options.name = value.number(0.0)? as u64,
                 _ => return Err(OptionsError::Unknown(value.option)),
             }
         }
@@ -130,6 +144,9 @@ impl Options {
             warm_up: Duration::from_millis(500),
             rate_per_second: None,
             count: 2000,
+            watch: nowhere,
+            beats: 0,
+            name: 0,
         }
     }
 }
