@@ -193,8 +193,11 @@ def is_equal(cluster: Cluster, instances: int) -> bool:
     return all(view == views[0] for view in views) and sum(count for _, count in views[0].values()) >= instances
 
 
-def told(cluster: Cluster) -> str:
-    return "\n".join(json.dumps(holders(node)) for node in cluster.nodes)
+def wait_equal(cluster: Cluster, instances: int) -> None:
+    def told() -> str:
+        return "\n".join(json.dumps(holders(node)) for node in cluster.nodes)
+
+    wait_for(lambda: is_equal(cluster, instances), WITHIN_SECONDS, "the nodes do not become equal", told)
 
 
 def sent_bytes(node: Node) -> dict[str, int]:

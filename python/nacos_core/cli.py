@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nacos_core import clock, settings
 from nacos_core.errors import NacosCoreError, SettingsError
+from nacos_core.memory import return_large_buffers
 
 if TYPE_CHECKING:
     import argparse
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             level=chosen.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
+        return_large_buffers()
         return _run(chosen)
     except SettingsError as error:
         print(f"nacos-core: {error}", file=sys.stderr)
