@@ -119,9 +119,7 @@ def fleet_rows(tools: Tools, cluster: Cluster) -> list[Row]:
     first, second, third = cluster.nodes
     with fleet(tools, cluster) as held:
         tools.progress(f"{held:,} instances are registered")
-        wait_for(
-            lambda: is_equal(cluster, held), WITHIN_SECONDS, "the nodes do not become equal", partial(told, cluster)
-        )
+        wait_equal(cluster, held)
         before, began = sent_bytes(first), time.monotonic()
         time.sleep(STEADY_SECONDS)
         seconds = time.monotonic() - began
@@ -138,10 +136,7 @@ def fleet_rows(tools: Tools, cluster: Cluster) -> list[Row]:
         ]
     # Its own publishers are away while it is restarted: what it has then comes from the others.
     with fleet(tools, Cluster(cluster.name, [first, second], cluster.leader_of)) as held:
-        everybody = Cluster(cluster.name, cluster.nodes, cluster.leader_of)
-        wait_for(
-            lambda: is_equal(everybody, held), WITHIN_SECONDS, "the nodes do not become equal", partial(told, cluster)
-        )
+        wait_equal(cluster, held)
         third.kill()
         began = time.monotonic()
         third.launch()
