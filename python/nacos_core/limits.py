@@ -124,6 +124,12 @@ PEER_COMPLAINTS_COUNT_MAX: Final = 256
 CLUSTER_SECRET_CHARACTERS_MIN: Final = 16
 CLUSTER_SECRET_BYTES_MAX: Final = 4096
 
+# Addresses that another member handles
+FORWARD_SECONDS: Final = 1.0
+"""A request that is not answered by then is handled where it is; clients of the protocol give up after 3 s."""
+FORWARDS_COUNT_MAX: Final = 4096
+"""Requests on their way to other members; further ones are handled where they are."""
+
 # Stopping
 CLOSE_SECONDS: Final = 0.8
 """The whole of a clean stop stays below 1 s."""

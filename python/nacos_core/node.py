@@ -44,6 +44,7 @@ from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from nacos_core.drivers.cluster import ClusterDriver
+    from nacos_core.drivers.forwarding import Forwarding
     from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
     from nacos_core.storage import Storage
@@ -199,7 +200,7 @@ class Node:
             gate=self._make_gate() if settings.auth else None,
             is_ready=lambda: self._is_ready,
         )
-        dispatcher = Dispatcher(context=context, pushes=self._pushes)
+        dispatcher = Dispatcher(context=context, pushes=self._pushes, forwarding=self._make_forwarding())
         self._dispatch = dispatcher.dispatch
         self._streams = Streams(hub=self._hub, wall_clock=wall_clock, dispatch=dispatcher.dispatch, settle=self._settle)
         self._reactor = None if self._listeners is None else _make_reactor(self._hub, self._listeners)
@@ -428,6 +429,23 @@ class Node:
             new_cluster_id=self._new_cluster_id,
         )
         return cluster, listener
+
+    def _make_forwarding(self) -> "Forwarding | None":
+        if self._cluster is None:
+            return None
+        from nacos_core.distro.forwarding import Forward
+        from nacos_core.drivers.forwarding import Forwarding
+
+        forwarding = Forwarding(
+            hub=self._hub,
+            nursery=self._nursery,
+            ask=self._cluster.ask,
+            wall_clock=self._wall_clock,
+            is_ready=lambda: self._is_ready,
+            settle=self._settle,
+        )
+        self._cluster.answer(Forward, forwarding.answer)
+        return forwarding
 
     def _make_replica(self) -> Replica:
         try:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -27,10 +27,13 @@ from nacos_core.raft.replica import Listener
 from nacos_core.raft.state import Role
 
 if TYPE_CHECKING:
+    import msgspec
+
     from nacos_core.drivers.raft import RaftDriver
     from nacos_core.peers.handshake import Identity as PeerIdentity
     from nacos_core.peers.network import Listener as PeerListener
     from nacos_core.peers.transport import Peers
+    from nacos_core.peers.wire import RequestHandler
     from nacos_core.raft.messages import ReplicaMessage
 
 _logger = logging.getLogger(__name__)
@@ -102,6 +105,14 @@ class ClusterDriver(Listener):
     def cluster_id(self) -> str:
         """ "": not a member of any cluster yet."""
         return self._cluster_id
+
+    def answer(self, question: type, handler: "RequestHandler") -> None:
+        """From now on peers may ask this, too."""
+        self._peers.callbacks.requests[question] = handler
+
+    async def ask(self, node_id: str, question: "msgspec.Struct", seconds: float) -> Any:
+        """Asks a member. Raises what ``Peers.ask`` raises."""
+        return await self._peers.ask(node_id, question, seconds=seconds)
 
     def send(self, to: str, message: "ReplicaMessage") -> None:
         """Queues a message of the replica; it may be lost."""

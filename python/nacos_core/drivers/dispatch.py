@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ConnectionReady,
         Event,
     )
+    from nacos_core.drivers.forwarding import Forwarding
     from nacos_core.drivers.push import Pushes
     from nacos_core.server.context import Context
 
@@ -21,9 +22,13 @@ _logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """An exception in a handler is that event's alone: it is logged, and the next event follows."""
+    """An exception in a handler is that event's alone: it is logged, and the next event follows.
 
-    def __init__(self, *, context: "Context", pushes: "Pushes") -> None:
+    Args:
+        forwarding: None for a node that stands alone, to which no request comes that another one handles.
+    """
+
+    def __init__(self, *, context: "Context", pushes: "Pushes", forwarding: "Forwarding | None") -> None:
         self._handlers: dict[type, Callable[[Any], None]] = {
             _core.HttpRequest: partial(http_api.handle, context),
             _core.GrpcRequest: partial(grpc_api.handle, context),
@@ -34,6 +39,8 @@ class Dispatcher:
             _core.ConnectionGone: lambda event: pushes.gone(event.connection),
             _core.PushAcknowledged: pushes.acknowledged,
         }
+        if forwarding is not None:
+            self._handlers[_core.Misplaced] = forwarding.misplaced
 
     def dispatch(self, events: "Sequence[Event]") -> None:
         """Handles a batch."""

@@ -8,7 +8,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, Union, get_args
 
 import msgspec
 
-from nacos_core.cluster.questions import ANSWERS, QUESTIONS
+from nacos_core.cluster import questions as cluster
+from nacos_core.distro import forwarding
 from nacos_core.raft.messages import ReplicaMessage
 
 _T = TypeVar("_T")
@@ -70,4 +71,8 @@ def _union(types: tuple[type[msgspec.Struct], ...]) -> Any:
     return Union[types] if types else None  # noqa: UP007
 
 
-PROTOCOL: Final = Protocol(messages=get_args(ReplicaMessage), requests=QUESTIONS, responses=ANSWERS)
+PROTOCOL: Final = Protocol(
+    messages=get_args(ReplicaMessage),
+    requests=(*cluster.QUESTIONS, *forwarding.QUESTIONS),
+    responses=(*cluster.ANSWERS, *forwarding.ANSWERS),
+)
