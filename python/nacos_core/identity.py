@@ -22,6 +22,9 @@ class Identity(msgspec.Struct, frozen=True):
     """Rises with each start, so that what was sent before is not taken for something new."""
     cluster_id: str = ""
     """Empty until the node belongs to a cluster, even to one of its own."""
+    has_joined: bool = False
+    """A committed configuration has had it. If it is left out of a later one, it was removed: it does not ask to join
+    again, as one does whose entry was lost with the leader that took it in."""
 
 
 def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identity:
@@ -32,7 +35,7 @@ def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identi
     """
     try:
         known = msgspec.json.decode(storage.read(IDENTITY_FILE), type=Identity)
-        identity = Identity(known.node_id, known.boot + 1, known.cluster_id)
+        identity = msgspec.structs.replace(known, boot=known.boot + 1)
     except FileNotFoundError:
         identity = Identity(entropy(NODE_ID_BYTES).hex(), 1)
     except (OSError, msgspec.DecodeError) as error:
@@ -43,7 +46,15 @@ def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identi
 
 def remember_cluster(storage: "Storage", identity: Identity, cluster_id: str) -> Identity:
     """The node belongs to that cluster from now on; durable when this returns."""
-    identity = Identity(identity.node_id, identity.boot, cluster_id)
+    return _keep(storage, msgspec.structs.replace(identity, cluster_id=cluster_id))
+
+
+def remember_joining(storage: "Storage", identity: Identity) -> Identity:
+    """The node is or was a member; durable when this returns."""
+    return _keep(storage, msgspec.structs.replace(identity, has_joined=True))
+
+
+def _keep(storage: "Storage", identity: Identity) -> Identity:
     storage.replace(IDENTITY_FILE, msgspec.json.encode(identity))
     return identity
 

@@ -158,6 +158,8 @@ TRAILING_ENTRIES_COUNT: Final = 10_000
 # Members
 FORMATION_INTERVAL_SECONDS: Final = 0.1
 """How often a node without a cluster asks the others."""
+JOINING_PATIENCE_SECONDS: Final = 1.0
+"""A node that is not yet certain to be a member and hears no leader for so long asks again to be let in."""
 ADDRESS_INTERVAL_SECONDS: Final = 0.5
 """How often a node looks whether the cluster knows its address."""
 HAND_OVER_SECONDS: Final = 0.5

@@ -26,7 +26,7 @@ from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
-from nacos_core.identity import check_log_is_there, load_identity, remember_cluster
+from nacos_core.identity import check_log_is_there, load_identity, remember_cluster, remember_joining
 from nacos_core.in_process import Configuration, Naming, Writes
 from nacos_core.namespaces.service import NamespaceService
 from nacos_core.raft.configuration import Configuration as Members
@@ -400,6 +400,9 @@ class Node:
         if state.configuration_index <= self._log.synced_index:
             self.identity = remember_cluster(self._storage, self.identity, state.configuration.cluster_id)
 
+    def _remember_joining(self) -> None:
+        self.identity = remember_joining(self._storage, self.identity)
+
     def _make_cluster(self, resources: ExitStack) -> "tuple[ClusterDriver | None, Listener | None]":
         settings = self._cluster_settings
         if settings is None:
@@ -426,6 +429,8 @@ class Node:
             listed=settings.listed,
             join=settings.join,
             peers=peers,
+            has_joined=self.identity.has_joined,
+            joined=self._remember_joining,
             new_cluster_id=self._new_cluster_id,
         )
         return cluster, listener

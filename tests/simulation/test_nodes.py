@@ -12,10 +12,14 @@ import pytest
 import trio
 from trio._core import _run
 
-from nacos_core.simulation.nodes import NodesSimulation, scheduling
+from nacos_core.simulation.links import LinkProfile
+from nacos_core.simulation.nodes import NodesSimulation, scheduling, world
 from nacos_core.simulation.timeline import Trace
+from nacos_core.simulation.world import Profile
 
 if TYPE_CHECKING:
+    from nacos_core.simulation.faults import FaultProfile
+    from nacos_core.simulation.nodes.cluster import NodesCluster
     from simulation.conftest import Judge
 
 SEEDS = range(1, 5)
@@ -81,6 +85,48 @@ def test_trio_still_offers_what_determinism_needs_and_gets_it_back() -> None:
     orders = {play() for _ in range(10)}
     assert len(orders) == 1
     assert (getattr(_run, scheduling.SWITCH), getattr(_run, scheduling.CHANCE)) == before
+
+
+class LostOffice:
+    """In place of faults: a leader that has just been cut off takes a node in."""
+
+    def __init__(self, cluster: NodesCluster, profile: FaultProfile) -> None:
+        self.counts: dict[str, int] = {}
+        self._cluster = cluster
+        cluster.timeline.after(2.0, self._take_in)
+
+    def _take_in(self) -> None:
+        cluster = self._cluster
+        leader = cluster.leader()
+        assert leader is not None
+        others = [node_id for node_id in cluster.hosts if node_id != leader.node_id]
+        for node_id in others:
+            cluster.links.cut(leader.node_id, node_id)
+            cluster.links.cut(node_id, leader.node_id)
+        cluster.grow(is_learner=False)
+        cluster.hosts["n4"]._join = leader.host.address
+        cluster.timeline.after(2.0, self._look)
+
+    def _look(self) -> None:
+        cluster = self._cluster
+        new, configuration = cluster.hosts["n4"].process, cluster.configuration()
+        assert new is not None
+        assert configuration is not None
+        if new.log.last_index and configuration.find("n4") is None:
+            self.counts["taken in by nobody"] = 1
+        cluster.links.be_kind()
+
+    def stop(self) -> None:
+        pass
+
+
+def test_who_was_taken_in_by_a_leader_that_lost_its_office_becomes_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had a part of the log, and so it waited for the leader; but no leader knew it (seed 276)."""
+    monkeypatch.setattr(world, "NodesFaults", LostOffice)
+    profile = Profile(links=LinkProfile(0.0002, 0.0005))
+    report = NodesSimulation(1, nodes_count=3, seconds=6.0, profile=profile).run()
+    assert report.faults == {"taken in by nobody": 1}
+    assert not report.failure, report.details
 
 
 def found_within(seeds: int, rules: set[str]) -> None:

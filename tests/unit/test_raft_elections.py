@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nacos_core.raft.effects import Send
-from nacos_core.raft.events import LogSynced, Received, Tick
+from nacos_core.raft.events import Bootstrapped, LogSynced, Received, Tick
 from nacos_core.raft.messages import (
     AppendEntries,
     Heartbeat,
@@ -16,6 +16,7 @@ from nacos_core.raft.messages import (
     VoteResponse,
 )
 from nacos_core.raft.state import Role
+from support.raft_cluster import members
 from support.raft_machine import Server, a_follower, a_leader, a_server
 
 PRE_VOTE = RequestVote(2, 1, 1, is_pre_vote=True)
@@ -95,6 +96,17 @@ def test_other_answers_are_no_votes(answer: VoteResponse) -> None:
     server.sync()
     server.receives("b", answer)
     assert server.state.role is Role.CANDIDATE
+
+
+def test_a_first_member_that_comes_late_votes_though_it_has_heard_of_a_newer_term() -> None:
+    """The leader's heartbeat came before it had the first configuration, and nothing else: its vote may be needed."""
+    server = a_server("a", "b", "c", node_id="c", is_empty=True)
+    server.receives("a", Heartbeat(2, 0, 1))
+    server.step(Bootstrapped(members("a", "b", "c")))
+    server.sync()
+    assert (server.machine.current_term, server.log.last_index) == (2, 1)
+    server.now += 1.0
+    assert server.receives("b", RequestVote(3, 1, 1)) == [("b", VoteResponse(3, True))]
 
 
 def test_a_promise_for_an_older_term_is_none_for_this_one() -> None:

@@ -33,7 +33,7 @@ class Introduction(_Answer, frozen=True, tag="introduction"):
 
 
 class Join(_Question, frozen=True, tag="join"):
-    """Take me in. Whoever is asked passes it on to the leader."""
+    """Take me in, or take note of where I am now. Whoever is asked passes it on to the leader."""
 
     member: Member
 

@@ -51,6 +51,8 @@ class ClusterDriver(Listener):
         own: how this node is named in lists.
         listed: of ``--cluster``, in canonical order; empty without.
         join: of ``--join``.
+        has_joined: a committed configuration is known to have had this node: it never asks to join (again).
+        joined: called once that is so.
         new_cluster_id: another one at each call.
     """
 
@@ -62,6 +64,8 @@ class ClusterDriver(Listener):
         listed: tuple[ListedMember, ...],
         join: ListedMember | None,
         peers: "Peers",
+        has_joined: bool,
+        joined: Callable[[], None],
         new_cluster_id: Callable[[], str],
     ) -> None:
         self._node_id = node_id
@@ -70,9 +74,13 @@ class ClusterDriver(Listener):
         self._contacts = listed or ((join,) if join is not None else ())
         self._part_when_joining: Part = "joining" if join is not None else "learner"
         self._peers = peers
+        self._has_joined = has_joined
+        self._joined = joined
         self._new_cluster_id = new_cluster_id
         self._raft: RaftDriver | None = None
         self._cluster_id = ""
+        self._heard_of: Configuration | None = None
+        """Of the cluster that this node is about to join."""
         self._said = ""
         self._refused: dict[str, str] = {}
         self.is_removed = False
@@ -234,10 +242,13 @@ class ClusterDriver(Listener):
             _logger.error("a %s of node %s makes no sense: %s", type(message).__name__, sender_id, error)
 
     async def _asked_to_join(self, peer: "PeerIdentity", question: Join) -> Members:
-        configuration = self.raft.replica.machine.state.configuration
-        if configuration is not None and configuration.find(question.member.node_id) is not None:
-            return Members(configuration)
-        return Members(await self.change_members(AddMember(question.member)))
+        configuration, member = self.raft.replica.machine.state.configuration, question.member
+        change: Change = AddMember(member)
+        if configuration is not None and configuration.find(member.node_id) is not None:
+            if configuration.has_at(member.node_id, member.address, member.peer_port):
+                return Members(configuration)
+            change = MoveMember(member.node_id, member.address, member.peer_port)
+        return Members(await self.change_members(change))
 
     async def _asked_to_change(self, peer: "PeerIdentity", question: ChangeMembers) -> Members:
         if not self.raft.replica.is_leader:
@@ -253,16 +264,35 @@ class ClusterDriver(Listener):
     # --- becoming a member -----------------------------------------------------------------------------------------
 
     async def _form(self) -> None:
-        """Until this node has a configuration. One that has some asks once, to hear if others do not belong to it."""
+        """Until this node is a member. One that was a member asks once, to hear if others do not belong to it."""
         state = self.raft.replica.machine.state
+        names = tuple(member.name for member in self._contacts)
         if state.configuration is not None:
             await self._ask_contacts()
-        while state.configuration is None and self._contacts:
-            names = tuple(member.name for member in self._contacts)
-            decision = decide(self.introduce(), names, await self._ask_contacts(), self._new_cluster_id)
-            if state.configuration is None:
-                await self._follow(decision)
+        if self._has_joined:
+            return
+        while not self._is_settled():
+            if not self._is_served():
+                answers = await self._ask_contacts()
+                await self._follow(decide(self.introduce(), names, answers, self._new_cluster_id))
             await trio.sleep(limits.FORMATION_INTERVAL_SECONDS)
+        self._joined()
+
+    def _is_settled(self) -> bool:
+        """Whether a committed configuration has this node, or one has left it out: then it stays outside."""
+        state = self.raft.replica.machine.state
+        index, configuration = state.configurations[0] if state.configurations else (0, None)
+        is_in = configuration is not None and configuration.find(self._node_id) is not None
+        return state.is_removed or (is_in and index <= state.commit_index)
+
+    def _is_served(self) -> bool:
+        """Whether a leader has this node among its members: it need not ask to be let in."""
+        replica = self.raft.replica
+        state = replica.machine.state
+        if state.configuration is None:
+            return False
+        silent_seconds = trio.current_time() - state.leader_heard_at
+        return replica.is_leader or silent_seconds < limits.JOINING_PATIENCE_SECONDS
 
     async def _follow(self, decision: Decision) -> None:
         match decision:
@@ -273,45 +303,62 @@ class ClusterDriver(Listener):
                 _logger.info("cluster %s begins with %s", configuration.cluster_id, _names(configuration))
             case Follow(configuration):
                 self._say(f"cluster {configuration.cluster_id} knows this node, waiting for its leader")
-            case AskToJoin(name):
-                await self._join(name)
+            case AskToJoin(names, configuration):
+                self._heard_of = configuration
+                await self._join(names)
 
-    async def _join(self, name: str) -> None:
-        contact = next(member for member in self._contacts if member.name == name)
+    async def _join(self, names: tuple[str, ...]) -> None:
+        """Asks one after the other until one takes this node in."""
         member = Member(self._node_id, self._own.name, self._own.peer_port, self._part_when_joining)
-        try:
-            answer: Members = await self._peers.call(contact.peer_address, Join(member))
-        except NacosCoreError as error:
-            self._say(f"{name} does not let this node join: {error}")
-        else:
-            _logger.info("node %s joins cluster %s", self._node_id, answer.configuration.cluster_id)
+        known = self._known_addresses()
+        refusals: list[str] = []
+        for name in names:
+            if name not in known:
+                continue
+            try:
+                answer: Members = await self._peers.call(known[name], Join(member))
+            except NacosCoreError as error:
+                refusals.append(f"{name} does not let this node join: {error}")
+            else:
+                _logger.info("node %s joins cluster %s", self._node_id, answer.configuration.cluster_id)
+                return
+        self._say("; ".join(refusals))
+
+    def _known_addresses(self) -> dict[str, PeerAddress]:
+        """Whom this node can ask, by name: those that it was told of at its start, and members that it has heard of."""
+        known = {contact.name: contact.peer_address for contact in self._contacts}
+        for configuration in (self.raft.replica.machine.state.configuration, self._heard_of):
+            if configuration is not None and not self._has_joined:
+                for member in configuration.members:
+                    known.setdefault(member.address, peer_address(member))
+        known.pop(self._own.name, None)
+        return known
 
     async def _ask_contacts(self) -> dict[str, Introduction]:
         answers: dict[str, Introduction] = {}
 
-        async def ask(contact: ListedMember) -> None:
+        async def ask(name: str, address: PeerAddress) -> None:
             try:
-                answer = await self._peers.call(contact.peer_address, Introduce(), seconds=limits.PEER_DIAL_SECONDS)
+                answer = await self._peers.call(address, Introduce(), seconds=limits.PEER_DIAL_SECONDS)
             except HandshakeRefused as error:
-                self._complain(contact.name, str(error))
+                self._complain(name, str(error))
             except NacosCoreError as error:
-                _logger.debug("%s: %s", contact.name, error)
+                _logger.debug("%s: %s", name, error)
             else:
-                answers[contact.name] = answer
+                answers[name] = answer
 
         async with trio.open_nursery() as nursery:
-            for contact in self._contacts:
-                if contact != self._own:
-                    nursery.start_soon(ask, contact)
+            for name, address in self._known_addresses().items():
+                nursery.start_soon(ask, name, address)
         return answers
 
     async def _keep_address(self) -> None:
         """The cluster is told when this node lives at another address than before."""
         state = self.raft.replica.machine.state
         while True:
-            known = state.configuration.find(self._node_id) if state.configuration is not None else None
-            own = self._own
-            if known is not None and (known.address, known.peer_port) != (own.name, own.peer_port):
+            known, own = state.configuration, self._own
+            is_in = known is not None and known.find(self._node_id) is not None
+            if known is not None and is_in and not known.has_at(self._node_id, own.name, own.peer_port):
                 try:
                     await self.change_members(MoveMember(self._node_id, own.name, own.peer_port))
                 except NacosCoreError as error:

@@ -88,6 +88,11 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True):
         """The member of that id."""
         return next((member for member in self.members if member.node_id == node_id), None)
 
+    def has_at(self, node_id: str, address: str, peer_port: int) -> bool:
+        """Whether it is a member, and its peers look for it there."""
+        member = self.find(node_id)
+        return member is not None and (member.address, member.peer_port) == (address, peer_port)
+
     def changed(self, change: Change) -> "Configuration":
         """The configuration after one change, which moves at most one vote.
 

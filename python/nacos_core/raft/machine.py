@@ -284,10 +284,13 @@ class Machine:
 def bootstrap(log: "Log", configuration: Configuration) -> None:
     """Gives an empty log its first entry: all first members append the same one, so it needs no vote.
 
+    Whoever comes late may have heard of a newer term already, which stays.
+
     Raises:
         ValueError: the log is not empty.
     """
-    if log.last_index or log.term:
+    if log.last_index:
         raise ValueError("only an empty log can be given a first configuration")
-    log.set_hard_state(BOOTSTRAP_TERM, "")
+    if log.term < BOOTSTRAP_TERM:
+        log.set_hard_state(BOOTSTRAP_TERM, "")
     log.append(BOOTSTRAP_TERM, [configuration.encode()])

@@ -239,8 +239,8 @@ class Replica:
         self._step(Started(), now)
 
     def bootstrap(self, configuration: Configuration, now: float) -> None:
-        """The first configuration; nothing if the log has begun meanwhile."""
-        if self._log.last_index == 0 and self._log.term == 0:
+        """The first configuration; nothing if the log has begun meanwhile, or is about to begin with a snapshot."""
+        if self._log.last_index == 0 and not self.machine.state.is_installing:
             self._step(Bootstrapped(configuration), now)
 
     def tick(self, now: float) -> None:

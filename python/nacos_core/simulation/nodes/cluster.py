@@ -71,6 +71,11 @@ class NodesCluster:
 
     # --- looked at -------------------------------------------------------------------------------------------------
 
+    @property
+    def has_begun(self) -> bool:
+        """A majority has the first configuration."""
+        return len(self.invariants.committed_terms) > 1
+
     def processes(self) -> Sequence[Process]:
         """Those that run."""
         return [host.process for host in self.hosts.values() if host.process is not None]
@@ -94,7 +99,7 @@ class NodesCluster:
         Whoever is about to get a vote counts like a voter. Before the cluster has begun, none may: the first node would
         begin another one.
         """
-        if len(self.invariants.committed_terms) == 1:
+        if not self.has_begun:
             return False
         lost = self.lost_ids | {node_id}
         in_force = self.invariants.configurations_in_force(list(self.hosts))

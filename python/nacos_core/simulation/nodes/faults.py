@@ -19,5 +19,10 @@ class NodesFaults(Faults):
         machine.stop()
         return machine.process is not None
 
+    def _move(self, host: Host) -> bool:
+        # The list with which a node was started names its address. As long as the lists differ no cluster begins, and
+        # that is promised: whoever moves a machine before has to start all nodes anew with another list.
+        return self._nodes.has_begun and super()._move(host)
+
     def _transfer(self, host: Host) -> bool:
         return self._nodes.hand_over(self._chance.choice(["", *self._nodes.hosts]))

@@ -5,12 +5,14 @@ import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from struct import unpack_from
 
 import msgspec
 import trio
 
 from nacos_core.peers.protocol import PROTOCOL, Tell
+from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.invariants import Invariants, Violation
 from nacos_core.simulation.links import describe
 from nacos_core.simulation.nodes.clients import NodesClients
@@ -25,6 +27,8 @@ from nacos_core.simulation.world import Profile, Report
 
 HANDSHAKE_SENDS = 2
 """Of each side, before the frames of the protocol."""
+CLIENTS_COUNT = 6
+"""A call waits while there is no leader, and its client with it: so many that every seed has a hundred calls."""
 
 _decode = msgspec.msgpack.Decoder(PROTOCOL.frame_type()).decode
 
@@ -50,7 +54,8 @@ class NodesSimulation(trio.abc.Instrument):
         self.seconds = seconds
         self.trace = trace
         self.timeline = TrioTimeline(seed, trace)
-        self.profile = profile or Profile.drawn(self.timeline.chance("profile"))
+        drawn = replace(Profile.drawn(self.timeline.chance("profile")), clients=ClientProfile(CLIENTS_COUNT))
+        self.profile = profile or drawn
         self.invariants = Invariants()
         self._nodes_count = nodes_count
         self._violation: Violation | None = None
