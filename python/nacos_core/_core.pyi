@@ -14,6 +14,10 @@ __all__ = [
     "Conflict",
     "ConnectionGone",
     "ConnectionReady",
+    "DistroApplied",
+    "DistroDifferences",
+    "DistroHolder",
+    "DistroPublisher",
     "Frozen",
     "GrpcRequest",
     "HistoryEvent",
@@ -246,6 +250,69 @@ class Frozen:
 
         Nodes that hold the same write the same."""
 
+@final
+class DistroApplied:
+    """What came of a batch of another node."""
+
+    applied: int
+    """Records and removals that were news."""
+    older: int
+    """Those that were not."""
+    ours: bytes
+    """A batch for the sender, who does not know it: what other holders have made of its records, as of addresses that
+    were taken over. Empty if there is nothing."""
+
+@final
+class DistroHolder:
+    """One run of a node and what is known of its ephemeral publications here."""
+
+    node_id: str
+    boot: int
+    """Which of the node's runs; later ones are greater."""
+    records: int
+    """Publications: what one publisher has in one service."""
+    instances: int
+    digest: bytes
+    """16 bytes over all records; equal on nodes that know the same of this holder. Zeros if there is none."""
+    revision: int
+    """Of this node: the last that was given to a change. Of others: the newest that was seen."""
+    changed_ms: int
+    """Wall time here when something of it last changed; 0 if nothing has."""
+
+@final
+class DistroDifferences:
+    """What another node has of a holder and this one has not, and the other way round."""
+
+    wanted: bytes
+    """For `Hub.distro_records` of the other node. Not more than 10,000 keys at once: the next comparison finds the
+    rest."""
+    wanted_count: int
+    surplus: int
+    """How many records are here that the other node has not."""
+
+@final
+class DistroPublisher:
+    """An ephemeral publication of a service: whose it is, and why it is there."""
+
+    node_id: str
+    """The node that holds it; empty on a node that is alone."""
+    boot: int
+    kind: str
+    """`connection` or `address`."""
+    publisher: str
+    """The number of the connection at its holder, or ip:port."""
+    epoch: int
+    """How often it was taken over by another node."""
+    revision: int
+    """Which change of its holder made it what it is."""
+    published_ms: int | None
+    """Wall time of the registration; None on a node that is alone."""
+    last_beat_ms: int | None
+    """None where this node does not time its beats."""
+    instances: int
+    hidden: int
+    """How many of its instances are not shown because a newer publication of another holder has them, too."""
+
 def service_key(namespace: str, group: str, name: str) -> tuple[str, str, str]:
     """Namespace, group and bare name as a client wrote them, with defaults. InvalidInstance."""
 
@@ -393,6 +460,62 @@ class Hub:
     def reply_raw(self, connection: int, call: int, response: bytes) -> None:
         """Answers a misplaced request by what `serve_forwarded` gave at the other node. ValueError: it is no such
         answer, and the client still waits."""
+
+    # What nodes of a cluster tell each other of ephemeral publications. Batches, versions and what is wanted are bytes
+    # for the same methods of another node's hub: ValueError if they are none, and nothing has changed then. A holder is
+    # one run of a node: its id, and a number that rises with every start.
+    def distro_open(self, node_id: str, boot: int) -> None:
+        """From now on this node's publications are noted. ValueError if any was made before."""
+
+    def distro_leave(self) -> None:
+        """This node stops: from now on nothing is noted, so that others keep what its connections take with them."""
+
+    def distro_take_changes(self, bytes_max: int) -> bytes | None:
+        """A batch of own records and removals that changed since the last call, each as it is now: about so many bytes,
+        and at least one record. None: nothing more."""
+
+    def distro_apply(self, batch: bytes, now_ms: int) -> DistroApplied:
+        """Takes in what is newer than what is known here. A batch of another node is all that it may be given."""
+
+    def distro_load(self, after: bytes, bytes_max: int) -> tuple[bytes, bytes]:
+        """A batch of records of all holders for a node that starts, and the cursor after which to go on: b"" at the
+        beginning, and at the end."""
+
+    def distro_forget_removals(self, now_ms: int, up_to_revision: int) -> int:
+        """Forgets own removals up to a revision that all live members have seen, and those of others after a minute.
+        To be called every few seconds. Gives how many."""
+
+    def distro_digests(self, node_id: str, boot: int, parent: int) -> bytes:
+        """64 digests of 16 bytes: those of the 64 nodes below the root (`parent` -1), or of the 64 leaves below a node.
+        Leaf 64 * n + l is the l-th below node n. Zeros for a holder that is not known."""
+
+    def distro_versions(self, node_id: str, boot: int, leaves: list[int]) -> bytes:
+        """What is held of the records in these leaves, for `distro_differences` of another node: 28 bytes a record."""
+
+    def distro_differences(self, node_id: str, boot: int, leaves: list[int], theirs: bytes) -> DistroDifferences:
+        """Compares `theirs`, the versions of another node, with what is held here."""
+
+    def distro_records(self, node_id: str, boot: int, wanted: bytes) -> bytes:
+        """A batch of the records that another node asks for, as far as they are still there, of about 4 MiB at most:
+        the next comparison finds the rest."""
+
+    def distro_drop_surplus(self, node_id: str, boot: int, leaves: list[int], theirs: bytes, now_ms: int) -> int:
+        """Drops the records in these leaves that the holder has not got, by the versions that *it* gave. What it
+        changed since then stays. Gives how many were dropped."""
+
+    def distro_holders(self) -> list[DistroHolder]:
+        """This node's own run first, then the others in the order of their ids."""
+
+    def distro_adopt(self, node_id: str, boot: int, now_ms: int) -> int:
+        """Takes over those addresses of a holder that this node is responsible for; their beats are timed from now.
+        Gives how many records."""
+
+    def distro_drop(self, node_id: str, boot: int, now_ms: int) -> int:
+        """Drops what connections to a holder published that is gone for good, and forgets the holder once nothing of it
+        is left. Gives how many records. If it lives after all, they come back when digests are compared."""
+
+    def distro_publishers(self, namespace: str, group: str, service: str) -> list[DistroPublisher]:
+        """All ephemeral publications of a service, the oldest known here first."""
 
     # Configs. The caller gives normalised namespaces.
     def put_config(

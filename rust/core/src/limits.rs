@@ -104,6 +104,18 @@ pub const HISTORY_EVENT_BYTES: usize = 400;
 /// Longest request of an address that is forwarded to the member that handles it; a longer one, which only a client
 /// that pads its parameters sends, is handled where it arrived.
 pub const FORWARDED_BYTES_MAX: usize = 64 * 1024;
+/// Most runs of nodes whose ephemeral publications are kept: members of a cluster, and earlier runs until they are gone.
+pub const DISTRO_HOLDERS_COUNT_MAX: usize = 1024;
+/// Longest id of a node that publications are replicated from.
+pub const DISTRO_NODE_ID_BYTES_MAX: usize = 255;
+/// Milliseconds that another node's removal is remembered: longer than a message can be late.
+pub const DISTRO_REMOVAL_MS: u64 = 60_000;
+/// Most removals remembered; beyond it the oldest is forgotten, and what comes back is found by comparing digests.
+pub const DISTRO_REMOVALS_COUNT_MAX: usize = 500_000;
+/// Most publications asked for at once when two nodes differ; the next comparison finds the rest.
+pub const DISTRO_WANTED_COUNT_MAX: usize = 10_000;
+/// About the most that one answer about differences holds.
+pub const DISTRO_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest time that a 1.x listener request may hang.
 pub const LONG_POLL_MS_MAX: u64 = 120_000;
 /// What one read takes from a socket at most; a connection with more waits for its next turn.

@@ -71,8 +71,10 @@ fn ask(
     let (ip, port) = (format!("10.{}.{}.9", 150 + options.name % 100, number / 100 % 250), 10_000 + number % 100);
     let service = format!("fleet-{}-beats-{:03}", options.name, number / 10 % 1000);
     let query = format!("serviceName={service}&groupName=DEFAULT_GROUP&namespaceId=public&ip={ip}&port={port}");
-    let request =
-        format!("{method} {path}?{query}&ephemeral=true HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", options.http);
+    let request = format!(
+        "{method} {path}?{query}&ephemeral=true HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+        options.http
+    );
     let (status, body) = connection.ask(request.as_bytes())?;
     let is_known = !body.windows(5).any(|part| part == b"20404");
     if status == 200 && is_known {

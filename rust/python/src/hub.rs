@@ -52,7 +52,7 @@ impl Hub {
     }
 }
 
-fn service<'a>((namespace, group, name): ServiceParts<'a>) -> PyResult<ServiceName<'a>> {
+pub(crate) fn service<'a>((namespace, group, name): ServiceParts<'a>) -> PyResult<ServiceName<'a>> {
     ServiceName::new(namespace, group, name).map_err(|error| errors::input(&error))
 }
 

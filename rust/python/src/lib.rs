@@ -2,6 +2,7 @@
 
 mod borrow;
 mod configs;
+mod distro;
 mod errors;
 mod events;
 mod forwarding;
@@ -19,6 +20,8 @@ mod _core {
 
     #[pymodule_export]
     use super::configs::{ConfigView, HistoryEvent};
+    #[pymodule_export]
+    use super::distro::{DistroApplied, DistroDifferences, DistroHolder, DistroPublisher};
     #[pymodule_export]
     use super::errors::{InvalidInstance, KindConflict};
     #[pymodule_export]

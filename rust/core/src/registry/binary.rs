@@ -1,4 +1,4 @@
-//! Length-prefixed little-endian binary, for snapshots.
+//! Length-prefixed little-endian binary, for snapshots and for what nodes send each other.
 
 /// Writes one piece after another.
 pub(crate) trait Write {
@@ -45,19 +45,19 @@ impl Write for Vec<u8> {
     }
 }
 
-/// Why a snapshot cannot be read.
+/// Why bytes cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// It does not begin as such a snapshot begins, or is of a version that this program does not know.
-    #[error("a snapshot of {expected} must begin with {:02x?}, this one begins with {found:02x?}", expected.header())]
+    /// They do not begin as they should, or are of a version that this program does not know.
+    #[error("{expected} must begin with {:02x?}, this begins with {found:02x?}", expected.header())]
     Header {
-        /// What it should be a snapshot of.
+        /// What they should be.
         expected: Content,
-        /// Its first bytes.
+        /// The first of them.
         found: Vec<u8>,
     },
-    /// It ends within a value.
-    #[error("the snapshot ends at byte {at} within a value that needs {needed} bytes more")]
+    /// They end within a value.
+    #[error("it ends at byte {at} within a value that needs {needed} bytes more")]
     Truncated {
         /// Where the value begins.
         at: usize,
@@ -65,7 +65,7 @@ pub enum SnapshotError {
         needed: usize,
     },
     /// A value that makes no sense.
-    #[error("the snapshot holds no valid {what} at byte {at}")]
+    #[error("it holds no valid {what} at byte {at}")]
     Invalid {
         /// What should be there.
         what: &'static str,
@@ -74,7 +74,7 @@ pub enum SnapshotError {
     },
 }
 
-/// What a snapshot holds.
+/// What such bytes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Persistent instances.
@@ -83,6 +83,12 @@ pub enum Content {
     Configs,
     /// Metadata of services, clusters and instances.
     Metadata,
+    /// Publications of several nodes.
+    Publications,
+    /// The versions of publications.
+    Versions,
+    /// The keys of publications that are asked for.
+    WantedPublications,
 }
 
 impl Content {
@@ -92,6 +98,9 @@ impl Content {
             Self::PersistentInstances => *b"NPI\x01",
             Self::Configs => *b"NCF\x03",
             Self::Metadata => *b"NMD\x01",
+            Self::Publications => *b"NPB\x01",
+            Self::Versions => *b"NPV\x01",
+            Self::WantedPublications => *b"NPW\x01",
         }
     }
 }
@@ -99,9 +108,12 @@ impl Content {
 impl std::fmt::Display for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::PersistentInstances => "persistent instances",
-            Self::Configs => "configs",
-            Self::Metadata => "naming metadata",
+            Self::PersistentInstances => "a snapshot of persistent instances",
+            Self::Configs => "a snapshot of configs",
+            Self::Metadata => "a snapshot of naming metadata",
+            Self::Publications => "a batch of publications",
+            Self::Versions => "versions of publications",
+            Self::WantedPublications => "keys of publications",
         })
     }
 }
@@ -174,7 +186,7 @@ impl<'a> Reader<'a> {
         SnapshotError::Invalid { what, at: self.at }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
         let bytes = self.take(N)?;
         Ok(bytes.try_into().expect("take returns as many bytes as asked"))
     }

@@ -2,6 +2,7 @@
 
 use super::Registry;
 use super::declared::{ClusterRecord, Selector};
+use super::distro::visible;
 use super::key::{KeyParts, ResourceKey};
 use super::model::Instance;
 use super::overlay::Pairs;
@@ -130,9 +131,9 @@ impl Registry {
     fn effective(&self, key: KeyParts<'_>) -> Vec<Instance> {
         let Some(service) = self.services.find(key) else { return Vec::new() };
         let declared = self.services.get(service).declared.as_deref();
-        let links = self.publications.of_subject(service).map(|link| &self.publications.get(link).value);
+        let links = self.publications.of_subject(service);
         let mut id = String::new();
-        let entries = links.flat_map(|publication| publication.entries.as_slice().iter().rev());
+        let entries = links.flat_map(|link| visible(&self.publications, self.distro.as_deref(), link).rev());
         let mut over = |instance: &Instance| declared.and_then(|declared| declared.over(instance, &mut id));
         entries.map(|entry| over(&entry.instance).unwrap_or_else(|| entry.instance.clone())).collect()
     }

@@ -4,10 +4,11 @@
 use super::Registry;
 use super::declared::{ClusterRecord, Declared, Selector, ServiceRecord};
 use super::digest::Digest;
+use super::distro::visible;
 use super::key::KeyParts;
 use super::model::PublisherRef;
 use super::overlay::{Overlay, Pairs, id_of, write_id};
-use super::publication::Entries;
+use super::publication;
 use super::services::Service;
 use crate::limits::{METADATA_CHARACTERS_MAX, OVERLAYS_COUNT_MAX};
 use serde::{Deserialize, Serialize};
@@ -294,13 +295,11 @@ impl Registry {
 
     /// The digest of a service's list, from scratch.
     fn list_digest(&mut self, service: u32) -> Digest {
-        let links = self.publications.of_subject(service).map(|link| &self.publications.get(link).value.entries);
+        let links = self.publications.of_subject(service);
+        let entries = links.flat_map(|link| visible(&self.publications, self.distro.as_deref(), link));
         match &self.services.get(service).declared {
-            None => links.map(Entries::shown).sum(),
-            Some(declared) => {
-                let shown = links.map(|entries| declared.shown(entries, &mut self.digester)).sum();
-                declared.digest(&self.digester) + shown
-            }
+            None => publication::shown(entries),
+            Some(declared) => declared.digest(&self.digester) + declared.shown(entries, &mut self.digester),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::digest::{Digest, Digester};
 use super::model::Instance;
 use super::overlay::{Overlay, Pairs, Presence, write_id};
-use super::publication::{Entries, Entry};
+use super::publication::{self, Entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -142,17 +142,17 @@ impl Declared {
         self.overlays.get(id.as_str()).map(|overlay| overlay.over(instance))
     }
 
-    /// The digest of what a publication adds to the service's list.
-    pub(super) fn shown(&self, entries: &Entries, digester: &mut Digester) -> Digest {
+    /// The digest of what entries add to the service's list.
+    pub(super) fn shown<'a>(&self, entries: impl Iterator<Item = &'a Entry>, digester: &mut Digester) -> Digest {
         if self.overlays.is_empty() {
-            return entries.shown();
+            return publication::shown(entries);
         }
         let mut id = String::new();
         let mut shown = |entry: &Entry| match self.over(&entry.instance, &mut id) {
             Some(instance) => instance.enabled.then(|| digester.instance(&instance)),
             None => entry.instance.enabled.then_some(entry.digest),
         };
-        entries.as_slice().iter().filter_map(&mut shown).sum()
+        entries.filter_map(&mut shown).sum()
     }
 
     /// What it adds to the service's digest by itself: a threshold changes the list without any instance changing.

@@ -18,7 +18,7 @@ impl Digest {
         u128::from(self.0[0]) << 64 | u128::from(self.0[1])
     }
 
-    fn from_u128(value: u128) -> Self {
+    pub(super) const fn from_u128(value: u128) -> Self {
         // The two halves: truncation is meant.
         Self([(value >> 64) as u64, value as u64])
     }
@@ -86,7 +86,14 @@ impl Digester {
         self.bytes(&threshold.to_bits().to_le_bytes())
     }
 
-    fn bytes(&self, bytes: &[u8]) -> Digest {
+    /// Of whatever `write` writes.
+    pub(super) fn written(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Digest {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        self.bytes(&self.scratch)
+    }
+
+    pub(super) fn bytes(&self, bytes: &[u8]) -> Digest {
         let hash = self.hasher.hash(bytes);
         Digest([hash.h1, hash.h2])
     }

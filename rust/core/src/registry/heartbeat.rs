@@ -2,6 +2,7 @@
 
 use super::Registry;
 use super::deadlines::{Deadline, NOWHERE};
+use super::distro::Cause;
 use super::key::KeyParts;
 use super::model::PublisherRef;
 use super::publication::Entries;
@@ -41,6 +42,7 @@ impl Registry {
         let Some(link) = self.find_publication(PublisherRef::Address(ip, port, true), key) else {
             return Beat::Unknown;
         };
+        self.take_over(link, now_ms);
         self.set_healthy(link, true, now_ms);
         self.schedule_beat(link, now_ms);
         let first = self.publications.get(link).value.entries.as_slice().first();
@@ -96,9 +98,9 @@ impl Registry {
         if publication.entries.as_slice().iter().all(|entry| entry.instance.healthy == healthy) {
             return 0;
         }
-        let before = self.shown(link);
+        let before = self.begin(link);
         let changed = self.publications.value_mut(link).entries.set_healthy(healthy, &mut self.digester);
-        self.settle(link, before, now_ms);
+        self.settle(link, before, Cause::Altered, now_ms);
         changed
     }
 

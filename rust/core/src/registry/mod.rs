@@ -10,6 +10,7 @@ mod change;
 mod deadlines;
 mod declared;
 mod digest;
+pub mod distro;
 mod error;
 mod expiry;
 mod heartbeat;
@@ -54,6 +55,7 @@ pub type ServiceKey = ResourceKey;
 
 use deadlines::Deadlines;
 use digest::Digester;
+use distro::Distro;
 use links::Links;
 use publication::Publication;
 use publishers::Publishers;
@@ -72,6 +74,9 @@ pub struct Registry {
     publications: Links<Publication>,
     subscribers: Subscribers,
     responsible: Responsible,
+    names: NameHash,
+    /// What nodes of a cluster tell each other of publications; none on a node that is alone.
+    distro: Option<Box<Distro>>,
     /// When the beat of an ephemeral address is late; owner: publication.
     beats: Deadlines,
     /// When an ephemeral address that publishes nothing is forgotten; owner: publisher.
@@ -94,6 +99,8 @@ impl Registry {
             publications: Links::default(),
             subscribers: Subscribers::default(),
             responsible: Responsible::new(&digest_key),
+            names,
+            distro: None,
             beats: Deadlines::default(),
             idle: Deadlines::default(),
             declared: BTreeMap::new(),
@@ -104,4 +111,4 @@ impl Registry {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

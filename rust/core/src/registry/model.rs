@@ -80,6 +80,13 @@ impl Instance {
 pub enum Publisher {
     /// A client's gRPC connection, by the id that the hub gave it: its instances live exactly as long.
     Connection(u64),
+    /// A client's connection to another node, or to an earlier run of this one.
+    Remote {
+        /// Where that run of a node is kept; see `distro`.
+        holder: u32,
+        /// The id that its hub gave the connection.
+        number: u64,
+    },
     /// An address registered over HTTP, kept alive by beats (`ephemeral`), or a persistent one that comes from the log.
     Address {
         /// The instance's own address.
@@ -105,6 +112,7 @@ impl Publisher {
     pub(super) fn borrowed(&self) -> PublisherRef<'_> {
         match self {
             Self::Connection(id) => PublisherRef::Connection(*id),
+            Self::Remote { holder, number } => PublisherRef::Remote(*holder, *number),
             Self::Address { ip, port, ephemeral } => PublisherRef::Address(ip, *port, *ephemeral),
         }
     }
@@ -114,6 +122,7 @@ impl Publisher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum PublisherRef<'a> {
     Connection(u64),
+    Remote(u32, u64),
     Address(&'a str, u16, bool),
 }
 

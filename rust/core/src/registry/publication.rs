@@ -45,11 +45,6 @@ impl Entries {
         }
     }
 
-    /// The digest of what it adds to the service's list: disabled instances are never shown.
-    pub(super) fn shown(&self) -> Digest {
-        self.as_slice().iter().filter(|entry| entry.instance.enabled).map(|entry| entry.digest).sum()
-    }
-
     /// The digest of all of it.
     pub(super) fn sum(&self) -> Digest {
         self.as_slice().iter().map(|entry| entry.digest).sum()
@@ -65,6 +60,11 @@ impl Entries {
         }
         changed
     }
+}
+
+/// The digest of what entries add to the service's list: disabled instances are never shown.
+pub(super) fn shown<'a>(entries: impl Iterator<Item = &'a Entry>) -> Digest {
+    entries.filter(|entry| entry.instance.enabled).map(|entry| entry.digest).sum()
 }
 
 /// One publication.

@@ -32,7 +32,7 @@ pub(super) struct Publishers {
 
 fn kind(publisher: &Publisher) -> usize {
     match publisher {
-        Publisher::Connection(_) => 0,
+        Publisher::Connection(_) | Publisher::Remote { .. } => 0,
         Publisher::Address { ephemeral: true, .. } => 1,
         Publisher::Address { ephemeral: false, .. } => 2,
     }

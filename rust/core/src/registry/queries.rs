@@ -1,5 +1,6 @@
 //! Answers from what the registry holds.
 
+use super::distro::visible;
 use super::key::KeyParts;
 use super::model::{Instance, Publisher};
 use super::protect::protect;
@@ -16,7 +17,7 @@ pub struct Counts {
     pub instances: usize,
     /// Subscriptions: pairs of a connection and a service.
     pub subscribers: usize,
-    /// Connections that published.
+    /// Connections that published, those to other nodes included.
     pub connection_publishers: usize,
     /// Addresses that are kept alive by beats, the idle ones included.
     pub address_publishers_ephemeral: usize,
@@ -123,9 +124,9 @@ impl Registry {
     /// Renders a view, keeps it until the list changes, appends it, and says whether it is protected.
     fn render_list(&mut self, id: u32, key: KeyParts<'_>, view: &View<'_>, out: &mut Vec<u8>) -> bool {
         let links = self.publications.of_subject(id);
-        let publications = links.map(|link| &self.publications.get(link).value);
+        let entries = links.flat_map(|link| visible(&self.publications, self.distro.as_deref(), link).rev());
         let declared = self.services.get(id).declared.as_deref();
-        let mut entries = select(publications, declared, &mut self.digester, view);
+        let mut entries = select(entries, declared, &mut self.digester, view);
         let is_protected = protect(&mut entries, declared);
         let start = out.len();
         write_hosts(out, key, &entries);

@@ -3,23 +3,22 @@
 use super::declared::Declared;
 use super::digest::Digester;
 use super::protect::Shown;
-use super::publication::Publication;
+use super::publication::Entry;
 use super::render::View;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
-/// The entries that a client is shown, in the order of the publications given, the last of a batch first.
+/// The entries that a client is shown, in the order given.
 ///
 /// The order of the steps is that of protocol/semantics.md section 3: clusters, enabled, healthy; protection follows. What
 /// operators said of an instance counts before all of them.
 pub(super) fn select<'a>(
-    publications: impl Iterator<Item = &'a Publication>,
+    entries: impl Iterator<Item = &'a Entry>,
     declared: Option<&Declared>,
     digester: &mut Digester,
     view: &View<'_>,
 ) -> Vec<Shown<'a>> {
     let mut id = String::new();
-    let entries = publications.flat_map(|publication| publication.entries.as_slice().iter().rev());
     let chosen = entries
         .filter(|entry| in_clusters(entry.instance.cluster.as_str(), view.clusters))
         .map(|entry| match declared.and_then(|declared| declared.over(&entry.instance, &mut id)) {

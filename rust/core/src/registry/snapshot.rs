@@ -7,7 +7,7 @@ use super::model::{ClusterName, Instance, Publisher};
 
 /// The fewest bytes that an encoded publication, instance and metadata pair take.
 const PUBLICATION_BYTES_MIN: usize = 4 * 4 + 2 + 4;
-const INSTANCE_BYTES_MIN: usize = 4 + 2 + 8 + 1 + 4 + 1 + 4;
+pub(super) const INSTANCE_BYTES_MIN: usize = 4 + 2 + 8 + 1 + 4 + 1 + 4;
 const PAIR_BYTES_MIN: usize = 2 * 4;
 
 const HEALTHY: u8 = 1;
@@ -82,7 +82,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Decoded<'_>>, SnapshotError> {
     Ok(publications)
 }
 
-fn encode_instance(out: &mut Vec<u8>, instance: &Instance) {
+pub(super) fn encode_instance(out: &mut Vec<u8>, instance: &Instance) {
     out.put_bytes(instance.ip.as_bytes());
     out.put_u16(instance.port);
     out.put_u64(instance.weight.to_bits());
@@ -97,7 +97,7 @@ fn encode_instance(out: &mut Vec<u8>, instance: &Instance) {
     }
 }
 
-fn decode_instance(reader: &mut Reader<'_>) -> Result<Instance, SnapshotError> {
+pub(super) fn decode_instance(reader: &mut Reader<'_>) -> Result<Instance, SnapshotError> {
     let (ip, port, weight) = (reader.text("address")?, reader.u16()?, f64::from_bits(reader.u64()?));
     let flags = reader.u8()?;
     if flags & !(HEALTHY | ENABLED) != 0 {

@@ -2,9 +2,10 @@
 
 use super::deadlines::{Deadline, NOWHERE};
 use super::digest::Digest;
+use super::distro::{Before, Cause, Shift, visible};
 use super::key::KeyParts;
 use super::model::{Instance, Publisher, PublisherRef};
-use super::publication::{Entries, Publication};
+use super::publication::{self, Entries, Publication};
 use super::{Registry, RegistryError, ResourceKey};
 use crate::limits::IDLE_PUBLISHER_MS;
 
@@ -28,22 +29,36 @@ impl Registry {
         if ephemeral {
             self.check_kind(key, ephemeral)?;
         }
+        let link = self.place(publisher, key, instances, Cause::Registered, now_ms);
+        if matches!(publisher, Publisher::Address { ephemeral: true, .. }) {
+            self.schedule_beat(link, now_ms);
+        }
+        Ok(())
+    }
+
+    /// Puts instances in place of what `publisher` has in a service.
+    pub(super) fn place(
+        &mut self,
+        publisher: &Publisher,
+        key: KeyParts<'_>,
+        instances: Vec<Instance>,
+        cause: Cause,
+        now_ms: u64,
+    ) -> u32 {
+        let ephemeral = publisher.is_ephemeral();
         let service = self.find_or_create_service(key);
         let holder = self.publishers.find_or_insert(publisher);
         self.services.enlist(service, ephemeral);
         self.wake(holder);
         let link = self.find_or_insert_publication(holder, service);
         let entries = Entries::new(instances, ephemeral, &mut self.digester);
-        let before = self.shown(link);
+        let before = self.begin(link);
         let publication = self.publications.value_mut(link);
         self.instance_count += entries.as_slice().len();
         self.instance_count -= publication.entries.as_slice().len();
         publication.entries = entries;
-        self.settle(link, before, now_ms);
-        if matches!(publisher, Publisher::Address { ephemeral: true, .. }) {
-            self.schedule_beat(link, now_ms);
-        }
-        Ok(())
+        self.settle(link, before, cause, now_ms);
+        link
     }
 
     /// Removes what `publisher` has in a service; the instances are not compared. False if there was nothing.
@@ -94,6 +109,9 @@ impl Registry {
         self.publications.shrink();
         self.beats.shrink();
         self.idle.shrink();
+        if let Some(distro) = &mut self.distro {
+            distro.shrink();
+        }
     }
 
     /// The services whose effective list changed since this was last called, in order of first change. A list that
@@ -138,38 +156,61 @@ impl Registry {
 
     /// The digest of what a publication adds to its service's list.
     pub(super) fn shown(&mut self, link: u32) -> Digest {
-        let link = self.publications.get(link);
-        match &self.services.get(link.subject).declared {
-            None => link.value.entries.shown(),
-            Some(declared) => declared.shown(&link.value.entries, &mut self.digester),
+        let entries = visible(&self.publications, self.distro.as_deref(), link);
+        match &self.services.get(self.publications.get(link).subject).declared {
+            None => publication::shown(entries),
+            Some(declared) => declared.shown(entries, &mut self.digester),
         }
     }
 
-    /// Brings digests, caches and revisions in line after the entries of a publication changed.
-    pub(super) fn settle(&mut self, link: u32, shown_before: Digest, now_ms: u64) {
+    /// What must be known of a publication before its entries change.
+    pub(super) fn begin(&mut self, link: u32) -> Before {
+        let shown = self.shown(link);
+        let was_hidden = self.distro.is_some() && self.lift_record(link);
+        Before { shown, was_hidden }
+    }
+
+    /// Brings digests, caches and versions in line after the entries of a publication changed.
+    pub(super) fn settle(&mut self, link: u32, before: Before, cause: Cause, now_ms: u64) {
         let (holder, service) = (self.publications.get(link).holder, self.publications.get(link).subject);
         let entries = &self.publications.get(link).value.entries;
         let key_digest = self.services.get(service).key_digest;
         let record = self.digester.publication(key_digest, entries.as_slice().len(), entries.sum());
-        let shown = self.shown(link);
-        self.services.shift(service, shown_before, shown, now_ms);
         let publication = self.publications.value_mut(link);
-        if record != publication.record {
+        let is_altered = record != publication.record;
+        if is_altered {
             self.publishers.shift(holder, publication.record, record);
             publication.record = record;
         }
+        let mut others = Shift::default();
+        if self.distro.is_some() {
+            others = self.lay_record(link, is_altered || before.was_hidden, cause, now_ms);
+        }
+        let shown = self.shown(link);
+        self.services.shift(service, before.shown + others.lost, shown + others.gained, now_ms);
     }
 
-    /// Removes a publication and returns its publisher, which may be left without any.
+    /// Ends a publication, and returns its publisher, which may be left without any.
     pub(super) fn take_out(&mut self, link: u32, now_ms: u64) -> u32 {
+        let removal = self.distro.is_some().then(|| self.removal_of(link)).flatten();
+        let holder = self.discard(link, now_ms);
+        if let Some(removal) = removal {
+            self.note_removal(removal, now_ms);
+        }
+        holder
+    }
+
+    /// Removes a publication without a word to other nodes, and returns its publisher.
+    pub(super) fn discard(&mut self, link: u32, now_ms: u64) -> u32 {
         let beat = self.publications.get(link).value.beat;
         if beat != NOWHERE {
             self.unschedule_beat(beat);
         }
-        let shown = self.shown(link);
+        let before = self.begin(link);
         let removed = self.publications.remove(link);
         self.instance_count -= removed.value.entries.as_slice().len();
-        self.services.shift(removed.subject, shown, Digest::default(), now_ms);
+        let others = if self.distro.is_some() { self.drop_record(link) } else { Shift::default() };
+        self.services.shift(removed.subject, before.shown + others.lost, others.gained, now_ms);
         let is_persistent = !self.publishers.get(removed.holder).publisher.is_ephemeral();
         let service = self.services.get_mut(removed.subject);
         service.withdrawn_ms = now_ms;
@@ -179,14 +220,14 @@ impl Registry {
     }
 
     /// What becomes of a publisher that may have lost its last publication: a connection stays until it is dropped,
-    /// an ephemeral address for a while, a persistent one goes.
+    /// an ephemeral address for a while; what other nodes or the log know of goes.
     pub(super) fn retire(&mut self, holder: u32, now_ms: u64) {
         if self.publications.holds_any(holder) {
             return;
         }
         match self.publishers.get(holder).publisher {
             Publisher::Connection(_) => {}
-            Publisher::Address { ephemeral: false, .. } => self.forget(holder),
+            Publisher::Remote { .. } | Publisher::Address { ephemeral: false, .. } => self.forget(holder),
             Publisher::Address { ephemeral: true, .. } => {
                 let due_ms = now_ms.saturating_add(IDLE_PUBLISHER_MS);
                 let slot = self.idle.insert(Deadline { due_ms, since_ms: now_ms, owner: holder });
@@ -196,7 +237,7 @@ impl Registry {
     }
 
     /// Takes a publisher off the list of those that publish nothing.
-    fn wake(&mut self, holder: u32) {
+    pub(super) fn wake(&mut self, holder: u32) {
         let slot = std::mem::replace(&mut self.publishers.get_mut(holder).idle, NOWHERE);
         if slot == NOWHERE {
             return;

@@ -79,10 +79,10 @@ fn errors_say_what_is_wrong_and_where() {
     let error = |bytes: &[u8]| registry().restore_persistent(bytes, NOW_MS).unwrap_err().to_string();
     assert_eq!(
         error(b"NPX\x01"),
-        "a snapshot of persistent instances must begin with [4e, 50, 49, 01], this one begins with [4e, 50, 58, 01]"
+        "a snapshot of persistent instances must begin with [4e, 50, 49, 01], this begins with [4e, 50, 58, 01]"
     );
-    assert_eq!(error(b"NPI\x01\x00\x00"), "the snapshot ends at byte 4 within a value that needs 2 bytes more");
-    assert_eq!(error(b"NPI\x01\x00\x00\x00\x00!"), "the snapshot holds no valid end at byte 8");
+    assert_eq!(error(b"NPI\x01\x00\x00"), "it ends at byte 4 within a value that needs 2 bytes more");
+    assert_eq!(error(b"NPI\x01\x00\x00\x00\x00!"), "it holds no valid end at byte 8");
 }
 
 proptest! {
