@@ -166,3 +166,28 @@ HAND_OVER_SECONDS: Final = 0.5
 """How long a leader that stops waits for another to lead."""
 ADMINISTRATOR_INTERVAL_SECONDS: Final = 0.2
 """How often a node of a cluster looks whether it leads and has a password to set."""
+
+# Distro: who publishes what, on all nodes
+DISTRO_HEARTBEAT_SECONDS: Final = 1.0
+DISTRO_SUSPICIOUS_SECONDS: Final = 3.0
+"""A member that is silent for longer is suspicious: it may be slow, and nothing of it is touched."""
+DISTRO_DOWN_SECONDS: Final = 10.0
+DISTRO_STALL_SECONDS: Final = 2.5
+"""If nothing at all happened here for longer, this node stood still, and the silence was its own."""
+DISTRO_VERIFY_SECONDS: Final = 5.0
+DISTRO_GATHER_SECONDS: Final = 0.01
+"""The first change is sent at once; those within this time after it go together."""
+DISTRO_LOAD_SECONDS: Final = 10.0
+"""A node that starts serves after so long, whether it could load or not."""
+DISTRO_LOAD_RETRY_SECONDS: Final = 0.2
+DISTRO_CONNECTION_GRACE_SECONDS: Final = 15.0
+DISTRO_ADDRESS_GRACE_SECONDS: Final = 30.0
+DISTRO_BATCH_BYTES_MAX: Final = 1024 * 1024
+"""Records that are sent at once; one record alone may be larger."""
+DISTRO_NODES_COUNT: Final = 64
+"""Digests below the root, and below each of them (rust/core has the same)."""
+DISTRO_LEAVES_COUNT: Final = DISTRO_NODES_COUNT * DISTRO_NODES_COUNT
+DISTRO_LEAVES_AT_ONCE: Final = 256
+"""Leaves whose records are compared at once, so that no answer becomes too long."""
+DISTRO_BEAT_DELETE_SECONDS: Final = 30.0
+"""How long the core waits for beats of an instance that says nothing else (protocol/semantics.md section 2)."""

@@ -10,6 +10,7 @@ import msgspec
 
 from nacos_core.cluster import questions as cluster
 from nacos_core.distro import forwarding
+from nacos_core.distro import messages as distro
 from nacos_core.raft.messages import ReplicaMessage
 
 _T = TypeVar("_T")
@@ -72,7 +73,7 @@ def _union(types: tuple[type[msgspec.Struct], ...]) -> Any:
 
 
 PROTOCOL: Final = Protocol(
-    messages=get_args(ReplicaMessage),
-    requests=(*cluster.QUESTIONS, *forwarding.QUESTIONS),
-    responses=(*cluster.ANSWERS, *forwarding.ANSWERS),
+    messages=(*get_args(ReplicaMessage), *distro.MESSAGES),
+    requests=(*cluster.QUESTIONS, *forwarding.QUESTIONS, *distro.QUESTIONS),
+    responses=(*cluster.ANSWERS, *forwarding.ANSWERS, *distro.ANSWERS),
 )
