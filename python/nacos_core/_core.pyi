@@ -443,9 +443,9 @@ class Hub:
         """16 bytes over the effective list, or None for an unknown service."""
 
     # Addresses that beat over HTTP, shared among the members of a cluster.
-    def distro_set_members(self, node_ids: Sequence[str], *, own_id: str) -> None:
+    def distro_set_members(self, node_ids: Sequence[str], *, own_id: str | None = None) -> None:
         """From now on these nodes share the addresses, this one always among them; with no other, all are handled
-        here, as before the first call."""
+        here, as before the first call. `own_id`: stays what it was if it is not given; ValueError if it never was."""
 
     def distro_responsible(self, ip: str, port: int) -> str:
         """The id of the node that handles an address; "" as long as no members were set."""

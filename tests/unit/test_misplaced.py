@@ -34,6 +34,17 @@ def test_members_agree_on_who_is_responsible() -> None:
     assert set(said[0]) == {"a", "b", "c"}
 
 
+def test_a_node_needs_to_know_only_once_who_it_is() -> None:
+    hub = make_hub("")
+    hub.distro_set_members([])
+    with pytest.raises(ValueError, match="own_id"):
+        hub.distro_set_members(["a", "b"])
+    hub.distro_set_members([], own_id="a")
+    hub.distro_set_members(["a", "b"])
+    assert {hub.distro_responsible("10.0.0.1", port) for port in range(100)} == {"a", "b"}
+    assert hub.distro_responsible("10.0.0.1", 1) == make_hub("b", "a", "b").distro_responsible("10.0.0.1", 1)
+
+
 def test_a_request_goes_over_and_its_answer_comes_back() -> None:
     here, there = make_hub("a", "a", "b"), make_hub("b", "a", "b")
     connection = here.open("10.0.0.9", 1, grpc=False, now_ms=1)

@@ -13,9 +13,15 @@ fn refused(error: &ForwardError) -> PyErr {
 
 #[pymethods]
 impl Hub {
-    #[pyo3(signature = (node_ids, *, own_id))]
-    fn distro_set_members(&self, node_ids: Vec<String>, own_id: &str) {
-        self.lock().registry_mut().set_members(own_id, node_ids.iter().map(String::as_str));
+    #[pyo3(signature = (node_ids, *, own_id = None))]
+    fn distro_set_members(&self, node_ids: Vec<String>, own_id: Option<String>) -> PyResult<()> {
+        let mut hub = self.lock();
+        let own_id = own_id.unwrap_or_else(|| hub.registry().own_id().to_owned());
+        if own_id.is_empty() && !node_ids.is_empty() {
+            return Err(PyValueError::new_err("own_id: which of the members this node is was never said"));
+        }
+        hub.registry_mut().set_members(&own_id, node_ids.iter().map(String::as_str));
+        Ok(())
     }
 
     fn distro_responsible(&self, ip: &str, port: u16) -> String {
