@@ -4,6 +4,7 @@ mod history;
 mod listeners;
 mod model;
 mod publish;
+mod search;
 mod snapshot;
 mod store;
 
@@ -11,6 +12,7 @@ pub use crate::registry::{KeyParts, SnapshotError};
 pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
+pub use search::{Filter, Found, Pattern, Search};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
 use crate::registry::links::Links;

@@ -1,0 +1,332 @@
+//! Looking for configs: by name, content, tags, application, type or id, a page at a time, with the count of all.
+//!
+//! A search is cut into pieces, because a hundred thousand contents take longer to read than a heartbeat may wait.
+
+use super::{ConfigKey, Configs, StoredConfig};
+use crate::limits::{SEARCH_KEY_BYTES, SEARCH_PIECE_BYTES};
+use memchr::memmem::Finder;
+use std::collections::HashSet;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+/// What a text has to be like.
+#[derive(Debug)]
+pub struct Pattern {
+    /// Between the wildcards; the first one is what the text begins with, the last one what it ends with.
+    parts: Vec<Finder<'static>>,
+}
+
+impl Pattern {
+    /// The text itself; empty: any text.
+    pub fn exact(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self { parts: vec![finder(text)] })
+    }
+
+    /// `*` stands for anything, also nothing; empty: any text.
+    pub fn wildcard(text: &str) -> Option<Self> {
+        let says_something = text.bytes().any(|byte| byte != b'*');
+        says_something.then(|| Self { parts: text.split('*').map(finder).collect() })
+    }
+
+    /// As `wildcard`, but a text without `*` may stand anywhere.
+    pub fn contained(text: &str) -> Option<Self> {
+        if text.contains('*') { Self::wildcard(text) } else { Self::wildcard(&format!("*{text}*")) }
+    }
+
+    /// Whether a text is like it.
+    pub fn is_met_by(&self, text: &[u8]) -> bool {
+        let (first, rest) = self.parts.split_first().expect("a pattern has a part");
+        let Some(text) = text.strip_prefix(first.needle()) else { return false };
+        let Some((last, middle)) = rest.split_last() else { return text.is_empty() };
+        let Some(mut text) = text.strip_suffix(last.needle()) else { return false };
+        middle.iter().all(|part| match part.find(text) {
+            Some(at) => {
+                text = &text[at + part.needle().len()..];
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+fn finder(text: &str) -> Finder<'static> {
+    Finder::new(text.as_bytes()).into_owned()
+}
+
+/// Which configs are wanted. What is `None` or empty leaves nothing out.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Of the data id.
+    pub data_id: Option<Pattern>,
+    /// Of the group.
+    pub group: Option<Pattern>,
+    /// Of the application.
+    pub application: Option<Pattern>,
+    /// Of the content.
+    pub content: Option<Pattern>,
+    /// Any of these tags.
+    pub tags: Vec<String>,
+    /// One of these types.
+    pub types: Vec<String>,
+    /// One of these ids.
+    pub ids: Option<HashSet<u64>>,
+}
+
+impl Filter {
+    fn leaves_nothing_out(&self) -> bool {
+        let Self { data_id, group, application, content, tags, types, ids } = self;
+        let patterns = [data_id, group, application, content];
+        patterns.iter().all(|pattern| pattern.is_none()) && tags.is_empty() && types.is_empty() && ids.is_none()
+    }
+
+    /// The cheap questions first. The content is read only if all the others are answered with yes.
+    fn is_met_by(&self, key: &ConfigKey, config: &StoredConfig, read_bytes: &mut usize) -> bool {
+        let meets = |pattern: &Option<Pattern>, text: &str| {
+            pattern.as_ref().is_none_or(|pattern| pattern.is_met_by(text.as_bytes()))
+        };
+        if !(meets(&self.group, key.group())
+            && meets(&self.data_id, key.name())
+            && meets(&self.application, &config.app_name)
+            && self.ids.as_ref().is_none_or(|ids| ids.contains(&config.id()))
+            && (self.types.is_empty() || self.types.iter().any(|kind| **kind == *config.kind))
+            && self.has_a_tag_of(config))
+        {
+            return false;
+        }
+        let Some(pattern) = &self.content else { return true };
+        *read_bytes += config.content.len();
+        pattern.is_met_by(&config.content)
+    }
+
+    fn has_a_tag_of(&self, config: &StoredConfig) -> bool {
+        let of_config = || config.tags.iter().flat_map(|tags| tags.split(','));
+        self.tags.is_empty() || of_config().any(|tag| self.tags.iter().any(|wanted| wanted == tag.trim()))
+    }
+}
+
+/// One search, as far as it has come.
+#[derive(Debug)]
+pub struct Search {
+    /// None: in all of them.
+    namespace: Option<String>,
+    filter: Filter,
+    skip_count: usize,
+    count: usize,
+    /// The last key that was looked at.
+    after: Option<ConfigKey>,
+    total_count: usize,
+    found: Vec<Found>,
+}
+
+/// A config as it was when it was found.
+pub type Found = (ConfigKey, Arc<StoredConfig>);
+
+impl Search {
+    /// Looks in one namespace, or in all, for what meets the filter, and keeps `count` of it behind the first `skip_count`.
+    pub fn new(namespace: Option<&str>, filter: Filter, skip_count: usize, count: usize) -> Self {
+        let namespace = namespace.map(str::to_owned);
+        Self { namespace, filter, skip_count, count, after: None, total_count: 0, found: Vec::new() }
+    }
+
+    /// How many configs meet the filter, on all pages, as far as it has looked.
+    pub fn total_count(&self) -> usize {
+        self.total_count
+    }
+
+    /// What belongs to the page, in the order of namespace, group and data id.
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+}
+
+impl Configs {
+    /// Carries on with a search, until it is done or has taken long enough for this time; returns whether it is done.
+    ///
+    /// What changes meanwhile may be found or not; nothing is found twice.
+    pub fn search(&self, search: &mut Search) -> bool {
+        if search.filter.leaves_nothing_out() { self.take_page(search) } else { self.look_through(search) }
+    }
+
+    /// Without a filter it is known how many there are, and what is skipped need not be looked at.
+    fn take_page(&self, search: &mut Search) -> bool {
+        let mut skip_count = 0;
+        if search.after.is_none() {
+            skip_count = search.skip_count;
+            search.total_count = search.namespace.as_ref().map_or(self.len(), |namespace| self.count_in(namespace));
+        }
+        let rest_count = search.count - search.found.len();
+        if skip_count >= search.total_count || rest_count == 0 {
+            return true;
+        }
+        let piece_count = rest_count.min(SEARCH_PIECE_BYTES / SEARCH_KEY_BYTES);
+        let piece = self.behind(search, skip_count).take(piece_count);
+        let found: Vec<Found> = piece.map(|(key, config)| (key.clone(), Arc::clone(config))).collect();
+        let is_last = found.len() < piece_count || piece_count == rest_count;
+        search.after = found.last().map(|(key, _)| key.clone()).or(search.after.take());
+        search.found.extend(found);
+        is_last
+    }
+
+    fn look_through(&self, search: &mut Search) -> bool {
+        let mut taken_bytes = 0;
+        let (mut found, mut after) = (Vec::new(), None);
+        let mut total_count = search.total_count;
+        for (key, config) in self.behind(search, 0) {
+            taken_bytes += SEARCH_KEY_BYTES;
+            if search.filter.is_met_by(key, config, &mut taken_bytes) {
+                if total_count >= search.skip_count && total_count - search.skip_count < search.count {
+                    found.push((key.clone(), Arc::clone(config)));
+                }
+                total_count += 1;
+            }
+            if taken_bytes >= SEARCH_PIECE_BYTES {
+                after = Some(key.clone());
+                break;
+            }
+        }
+        search.total_count = total_count;
+        search.found.append(&mut found);
+        let is_done = after.is_none();
+        search.after = after.or(search.after.take());
+        is_done
+    }
+
+    /// What a search has not looked at yet, but for the next few of it.
+    fn behind<'a>(
+        &'a self,
+        search: &'a Search,
+        skip_count: usize,
+    ) -> impl Iterator<Item = (&'a ConfigKey, &'a Arc<StoredConfig>)> {
+        let namespace = search.namespace.as_deref();
+        let from = match (&search.after, namespace) {
+            (Some(after), _) => Excluded(after.clone()),
+            (None, Some(namespace)) => Included(ConfigKey::new((namespace, "", ""))),
+            (None, None) => Unbounded,
+        };
+        let rest = self.order.range((from, Unbounded)).skip(skip_count);
+        let of_namespace = rest.take_while(move |(key, _)| namespace.is_none_or(|name| key.namespace() == name));
+        of_namespace.filter_map(|(key, id)| Some((key, self.entries[*id as usize].config.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn config(content: &str, app_name: &str, tags: &str, kind: &str) -> Config {
+        let tags = (!tags.is_empty()).then(|| tags.into());
+        let content = Bytes::copy_from_slice(content.as_bytes());
+        Config { content, app_name: app_name.into(), tags, kind: kind.into(), ..Config::default() }
+    }
+
+    fn filled() -> Configs {
+        let mut configs = Configs::new([7; 16]);
+        for (key, of) in [
+            (("a", "G", "one.yaml"), config("port: 80", "shop", "red,blue", "yaml")),
+            (("a", "G", "two.json"), config("{\"port\": 81}", "bank", "red", "json")),
+            (("a", "H", "one.yaml"), config("host: x", "shop", "", "yaml")),
+            (("b", "G", "one.yaml"), config("port: 80", "shop", "red,blue", "yaml")),
+            (("ab", "G", "other"), config("port: 80", "", "", "text")),
+        ] {
+            configs.put(key, of);
+        }
+        configs
+    }
+
+    fn names(search: &Search) -> Vec<String> {
+        search.found().iter().map(|(key, _)| key.to_string()).collect()
+    }
+
+    fn all(configs: &Configs, namespace: Option<&str>, filter: Filter) -> Vec<String> {
+        let mut search = Search::new(namespace, filter, 0, 100);
+        while !configs.search(&mut search) {}
+        assert_eq!(search.total_count(), search.found().len());
+        names(&search)
+    }
+
+    #[test]
+    fn every_question_leaves_out_what_does_not_meet_it() {
+        let configs = filled();
+        let in_a = |filter| all(&configs, Some("a"), filter);
+        let (one, two, other) = ("a@@G@@one.yaml", "a@@G@@two.json", "a@@H@@one.yaml");
+        assert_eq!(in_a(Filter::default()), [one, two, other]);
+        assert_eq!(in_a(Filter { data_id: Pattern::exact("one.yaml"), ..Filter::default() }), [one, other]);
+        assert_eq!(in_a(Filter { data_id: Pattern::exact("one"), ..Filter::default() }), [] as [&str; 0]);
+        assert_eq!(in_a(Filter { data_id: Pattern::wildcard("t*n"), ..Filter::default() }), [two]);
+        assert_eq!(in_a(Filter { group: Pattern::wildcard("H*"), ..Filter::default() }), [other]);
+        assert_eq!(in_a(Filter { application: Pattern::exact("shop"), ..Filter::default() }), [one, other]);
+        assert_eq!(in_a(Filter { content: Pattern::contained("port"), ..Filter::default() }), [one, two]);
+        assert_eq!(in_a(Filter { content: Pattern::contained("{*81}"), ..Filter::default() }), [two]);
+        assert_eq!(in_a(Filter { tags: vec!["blue".into(), "green".into()], ..Filter::default() }), [one]);
+        assert_eq!(in_a(Filter { types: vec!["json".into(), "xml".into()], ..Filter::default() }), [two]);
+        let id = configs.get(("a", "H", "one.yaml")).unwrap().id();
+        assert_eq!(in_a(Filter { ids: Some([id, 99].into()), ..Filter::default() }), [other]);
+        let both = Filter { types: vec!["yaml".into()], content: Pattern::contained("port"), ..Filter::default() };
+        assert_eq!(all(&configs, None, both), [one, "b@@G@@one.yaml"]);
+        assert_eq!(all(&configs, None, Filter::default()).len(), 5);
+        assert_eq!(all(&configs, Some("none"), Filter::default()), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn pages_are_cut_and_all_are_counted() {
+        let configs = filled();
+        for filter in [Filter::default, || Filter { data_id: Pattern::wildcard("*o*"), ..Filter::default() }] {
+            let mut page = Search::new(Some("a"), filter(), 1, 1);
+            assert!(configs.search(&mut page));
+            assert_eq!((page.total_count(), names(&page)), (3, vec!["a@@G@@two.json".to_owned()]));
+            for (skip_count, count) in [(3, 1), (usize::MAX, usize::MAX), (0, 0)] {
+                let mut behind = Search::new(Some("a"), filter(), skip_count, count);
+                assert!(configs.search(&mut behind));
+                assert_eq!((behind.total_count(), behind.found().len()), (3, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_in_pieces_finds_what_one_piece_would() {
+        let mut configs = Configs::new([7; 16]);
+        let count = 2 * SEARCH_PIECE_BYTES / SEARCH_KEY_BYTES + 7;
+        for number in 0..count {
+            configs.put(("a", "G", &format!("{number:06}")), config("x", "", "", "text"));
+        }
+        configs.put(("b", "G", "0"), config("x", "", "", "text"));
+        for filter in [Filter::default(), Filter { content: Pattern::contained("x"), ..Filter::default() }] {
+            let mut search = Search::new(Some("a"), filter, 3, usize::MAX);
+            let mut pieces_count = 1;
+            while !configs.search(&mut search) {
+                // Those that come behind it are found, those before it are not.
+                configs.put(("a", "G", "/"), config("x", "", "", "text"));
+                pieces_count += 1;
+            }
+            configs.remove(("a", "G", "/"), super::super::Removal::default());
+            assert_eq!(pieces_count, 3);
+            assert_eq!((search.total_count(), search.found().len()), (count, count - 3));
+            assert!(search.found().windows(2).all(|pair| pair[0].0 < pair[1].0));
+            assert_eq!(search.found()[0].0.name(), "000003");
+        }
+    }
+
+    /// The dumb twin of `Pattern::wildcard`.
+    fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some((b'*', rest)) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+            Some((byte, rest)) => text.split_first().is_some_and(|(first, text)| first == byte && is_like(rest, text)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_stand_for_anything(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
+            let expected = pattern.is_empty() || is_like(pattern.as_bytes(), text.as_bytes());
+            let is_met = |pattern: Option<Pattern>| pattern.is_none_or(|pattern| pattern.is_met_by(text.as_bytes()));
+            prop_assert_eq!(is_met(Pattern::wildcard(&pattern)), expected);
+            let within = if pattern.contains('*') { expected } else { text.contains(&pattern) };
+            prop_assert_eq!(is_met(Pattern::contained(&pattern)), within);
+            prop_assert_eq!(is_met(Pattern::exact(&pattern)), pattern.is_empty() || pattern == text);
+        }
+    }
+}
