@@ -4,12 +4,13 @@ A connection is an int that is never used again within a process; a call is an i
 connection. Answers to a connection that has gone are dropped silently. Times are wall milliseconds, handed in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from os import PathLike
 from typing import TypeAlias, final
 
 __all__ = [
     "Appended",
+    "ConfigSearch",
     "ConfigView",
     "Conflict",
     "ConnectionGone",
@@ -195,6 +196,39 @@ class ConfigView:
     schema: str | None
     source_user: str | None
     source_ip: str | None
+
+@final
+class ConfigSearch:
+    """A search for configs, to be carried on by `Hub.search_configs`. What is empty leaves nothing out."""
+
+    def __new__(
+        cls,
+        namespace: str | None,
+        *,
+        exact: bool = False,
+        data_id: str = "",
+        group: str = "",
+        application: str = "",
+        content: str = "",
+        tags: Sequence[str] = ...,
+        types: Sequence[str] = ...,
+        ids: Set[int] | None = None,
+        skip_count: int = 0,
+        count: int = ...,
+    ) -> ConfigSearch:
+        """`namespace`: None for all. `exact`: data id and group are names, not patterns with `*`. `content` is part of
+        it, or a pattern with `*`. Any of the tags, one of the types, one of the ids. Kept of it: `count` configs behind
+        the first `skip_count`."""
+
+    total_count: int
+    """How many there are on all pages."""
+    content_bytes: int
+    """What the contents of those that were kept take."""
+    def to_json(self, v3: bool) -> bytes:
+        """Those that were kept, as an array in the words of v3, or in those of v1 with their contents."""
+
+    def found(self) -> list[tuple[str, str, str, ConfigView]]:
+        """(namespace, group, data id, config) of those that were kept, in that order."""
 
 @final
 class HistoryEvent:
@@ -560,6 +594,9 @@ class Hub:
 
     def config_list(self, namespace: str, v3: bool) -> bytes:
         """All configs of a namespace without their contents, as a JSON array in the words of v3 or of v1."""
+
+    def search_configs(self, search: ConfigSearch) -> bool:
+        """Carries on with a search for about a millisecond at most; whether it is done."""
 
     # What happened to configs. Times must never go back from one change to the next.
     def config_history(

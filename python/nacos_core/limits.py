@@ -31,6 +31,16 @@ HISTORY_TRIM_MS: Final = 10 * 60 * 1000
 HISTORY_LOOK_COUNT: Final = 1000
 """Events that one command to trim looks at."""
 HISTORY_PAGE_SIZE_MAX: Final = 500
+CONFIG_PAGE_SIZE_MAX: Final = 1000
+"""Larger pages are cut to this, and counted so."""
+CONFIG_PAGE_BYTES_MAX: Final = 32 * 1024 * 1024
+"""The contents on one page of a search; above it a smaller page has to be asked for."""
+CONFIG_PAGE_INLINE_BYTES: Final = 256 * 1024
+"""Pages with more are written in a worker thread."""
+CONFIG_IDS_COUNT_MAX: Final = 10_000
+"""Configurations that one request names by their ids."""
+BACKGROUND_COUNT_MAX: Final = 64
+"""Searches, exports, imports and the like that go on at once."""
 LONG_POLLS_COUNT_MAX: Final = 100_000
 LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
 

@@ -14,6 +14,7 @@ from nacos_core import _core, keys, limits
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
+from nacos_core.drivers.background import Background
 from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
@@ -184,6 +185,7 @@ class Node:
             merge_seconds=settings.push_merge_ms / 1000,
             udp_port=self._udp_port,
         )
+        self._writes = Writes(self._raft)
         config_service = ConfigService()
         context = Context(
             settings=settings,
@@ -194,6 +196,7 @@ class Node:
             namespaces=NamespaceService(self._state_machine.namespaces, entropy),
             propose=self._raft.propose,
             confirm=self._raft.read,
+            background=Background(nursery=nursery, writes=self._writes, aside=surroundings.aside, settle=self._settle),
             cluster=ClusterView(
                 raft=self._raft, log=self._log, cluster=self._cluster, nursery=nursery, settle=self._settle
             ),
@@ -204,7 +207,6 @@ class Node:
         self._dispatch = dispatcher.dispatch
         self._streams = Streams(hub=self._hub, wall_clock=wall_clock, dispatch=dispatcher.dispatch, settle=self._settle)
         self._reactor = None if self._listeners is None else _make_reactor(self._hub, self._listeners)
-        self._writes = Writes(self._raft)
         self.naming = Naming(
             hub=self._hub, writes=self._writes, pushes=self._pushes, wall_clock=wall_clock, settle=self._settle
         )

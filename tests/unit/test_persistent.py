@@ -65,6 +65,7 @@ class World:
             namespaces=NamespaceService(self.log.machine.namespaces, bytes),
             propose=self.log.propose,
             confirm=lambda confirmed: confirmed(None),
+            background=None,  # type: ignore[arg-type]
             cluster=None,  # type: ignore[arg-type]
             gate=None,
             is_ready=lambda: True,

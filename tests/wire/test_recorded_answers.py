@@ -26,9 +26,7 @@ GRPC: dict[str, list[dict[str, Any]]] = json.loads((ANSWERS / "grpc.json").read_
 
 LOCK = "locks come with the replicated lock table"
 FUZZY = "fuzzy watch comes with the 3.x client features"
-DEFERRED_HTTP = {
-    "cs get show=all": "the console's view of a configuration comes with history and search",
-}
+DEFERRED_HTTP: dict[str, str] = {}
 DEFERRED_GRPC = {
     "LockOperationRequest": LOCK,
     "ConfigFuzzyWatchRequest": FUZZY,

@@ -5,22 +5,28 @@ from typing import TYPE_CHECKING
 
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
-from nacos_core.server import pages
+from nacos_core.server import config_change_http, config_list_http, pages
 from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.versions import V1
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
 _ABSENT = b"config data not exist\n"
-_GRAY = "Beta and tag publications are not supported."
-_OTHER_QUESTIONS = ("show", "search", "export", "exportV2", "beta")
-"""Parameters that ask for something else than the content."""
+_NOT_BUILT = ("export", "exportV2", "beta")
+"""Parameters that ask for something else than the content, and get no answer here."""
 
 
 def query_v1(context: Context, request: "HttpRequest") -> None:
-    """A configuration that is not there, or a question that has no answer here."""
+    """A configuration that is not there, or one of the other questions that v1 asks under this path."""
     parameters = request.parameters
-    for name in _OTHER_QUESTIONS:
+    if parameters.get("search"):
+        config_list_http.search(V1, context, request)
+        return
+    if parameters.get("show") == "all":
+        config_list_http.detail(V1, context, request)
+        return
+    for name in _NOT_BUILT:
         if parameters.get(name):  # "absent" would be a wrong answer to these
             message = f"Parameter '{name}' is not supported."
             _reply(context, request, 501, pages.error_page(501, message, request.path, context.wall_clock()))
@@ -75,7 +81,7 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
     get = request.parameters.get
     header = request.headers.get
     if get("tag") or header("betaips"):
-        _reply(context, request, 501, _GRAY.encode())
+        _reply(context, request, 501, config_change_http.GRAY_NOT_BUILT.encode())
         return
     try:
         command = context.config.publication(
@@ -105,6 +111,9 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
 
 def remove_v1(context: Context, request: "HttpRequest") -> None:
     """Answers ``true`` once the removal is durable, and also if there was nothing to remove."""
+    if request.parameters.get("delType") == "ids":
+        config_change_http.remove_by_ids(V1, context, request)
+        return
     if not _require(context, request, "dataId", "group"):
         return
     get = request.parameters.get

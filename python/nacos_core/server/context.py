@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nacos_core.clock import WallClock
     from nacos_core.commands import Command
     from nacos_core.config.service import ConfigService
+    from nacos_core.drivers.background import Background
     from nacos_core.namespaces.service import NamespaceService
     from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.gate import Gate
@@ -39,6 +40,7 @@ class Context:
     """Hands a command to the log; the callback runs when it is applied, or can not be."""
     confirm: Confirm
     """Calls back once the stores hold all that was committed when it was called, or with why that is not known."""
+    background: "Background"
     cluster: "ClusterView"
     gate: "Gate | None"
     """None: authentication is off."""

@@ -20,9 +20,10 @@ from nacos_core.server import (
     pages,
     state_http,
 )
+from nacos_core.server.config_routes import CONFIG_ROUTES
 from nacos_core.server.context import Context
-from nacos_core.server.history_http import V1, V2, V3
 from nacos_core.server.naming_routes import NAMING_ROUTES
+from nacos_core.server.versions import V1, V2, V3
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -118,6 +119,7 @@ ROUTES: Final = {
     ("GET", "/nacos/v3/admin/core/namespace/check"): Route(namespace_http.count),
     **_namespaces("/nacos/v3/console/core/namespace", "customNamespaceId"),
     ("GET", "/nacos/v3/console/core/namespace/exist"): Route(namespace_http.exists),
+    **{path: Route(handler) for path, handler in CONFIG_ROUTES.items()},
     **{path: Route(handler) for path, handler in NAMING_ROUTES.items()},
 }
 

@@ -38,6 +38,7 @@ CONFIG_PATHS: Final = "/nacos/v1/cs/"
 PARAMETER_MISSING: Final = (10000, "parameter missing")
 ACCESS_DENIED: Final = (10001, "access denied")
 NOT_FOUND: Final = (20004, "resource not found")
+CONFLICT: Final = (20005, "resource conflict")
 VALIDATION: Final = (20002, "parameter validate error")
 NAMESPACE_ILLEGAL: Final = (22000, "illegal namespace")
 NAMESPACE_ABSENT: Final = (22001, "namespace not exist")

@@ -117,9 +117,11 @@ pub const DISTRO_WANTED_COUNT_MAX: usize = 10_000;
 /// About the most that one answer about differences holds.
 pub const DISTRO_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What one piece of a search may read before others get their turn: about a millisecond's worth.
-pub const SEARCH_PIECE_BYTES: usize = 4 * 1024 * 1024;
+pub const SEARCH_PIECE_BYTES: usize = 2 * 1024 * 1024;
 /// What it counts for to look at one config, beside its content: about as long as to read so much.
 pub const SEARCH_KEY_BYTES: usize = 512;
+/// How many configs one piece of a search without a filter leaves out: that takes a little for each, too.
+pub const SEARCH_SKIP_COUNT: usize = 16 * 1024;
 /// Longest time that a 1.x listener request may hang.
 pub const LONG_POLL_MS_MAX: u64 = 120_000;
 /// What one read takes from a socket at most; a connection with more waits for its next turn.

@@ -10,6 +10,7 @@ mod frozen;
 mod hub;
 mod log;
 mod publications;
+mod search;
 mod simulated_disk;
 
 use pyo3::prelude::*;
@@ -36,6 +37,8 @@ mod _core {
     #[pymodule_export]
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 
+    #[pymodule_export]
+    use super::search::ConfigSearch;
     #[pymodule_export]
     use super::simulated_disk::SimulatedDisk;
 

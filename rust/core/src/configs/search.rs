@@ -3,7 +3,7 @@
 //! A search is cut into pieces, because a hundred thousand contents take longer to read than a heartbeat may wait.
 
 use super::{ConfigKey, Configs, StoredConfig};
-use crate::limits::{SEARCH_KEY_BYTES, SEARCH_PIECE_BYTES};
+use crate::limits::{SEARCH_KEY_BYTES, SEARCH_PIECE_BYTES, SEARCH_SKIP_COUNT};
 use memchr::memmem::Finder;
 use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -110,6 +110,7 @@ pub struct Search {
     /// None: in all of them.
     namespace: Option<String>,
     filter: Filter,
+    /// What is still to be left out in front.
     skip_count: usize,
     count: usize,
     /// The last key that was looked at.
@@ -149,19 +150,25 @@ impl Configs {
 
     /// Without a filter it is known how many there are, and what is skipped need not be looked at.
     fn take_page(&self, search: &mut Search) -> bool {
-        let mut skip_count = 0;
         if search.after.is_none() {
-            skip_count = search.skip_count;
             search.total_count = search.namespace.as_ref().map_or(self.len(), |namespace| self.count_in(namespace));
         }
-        let rest_count = search.count - search.found.len();
-        if skip_count >= search.total_count || rest_count == 0 {
+        if search.skip_count >= search.total_count || search.count == 0 {
             return true;
         }
+        if search.skip_count > SEARCH_SKIP_COUNT {
+            let last = self.behind(search, SEARCH_SKIP_COUNT - 1).next().map(|(key, _)| key.clone());
+            search.skip_count -= SEARCH_SKIP_COUNT;
+            let is_over = last.is_none();
+            search.after = last.or(search.after.take());
+            return is_over;
+        }
+        let rest_count = search.count - search.found.len();
         let piece_count = rest_count.min(SEARCH_PIECE_BYTES / SEARCH_KEY_BYTES);
-        let piece = self.behind(search, skip_count).take(piece_count);
+        let piece = self.behind(search, search.skip_count).take(piece_count);
         let found: Vec<Found> = piece.map(|(key, config)| (key.clone(), Arc::clone(config))).collect();
         let is_last = found.len() < piece_count || piece_count == rest_count;
+        search.skip_count = 0;
         search.after = found.last().map(|(key, _)| key.clone()).or(search.after.take());
         search.found.extend(found);
         is_last

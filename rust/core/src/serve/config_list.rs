@@ -1,7 +1,7 @@
 //! The configs of a namespace as JSON: there may be a hundred thousand, and no paging in the protocol.
 
 use super::Hub;
-use crate::configs::{ConfigKey, StoredConfig};
+use crate::configs::{ConfigKey, Found, Search, StoredConfig};
 use serde::{Serialize, Serializer as _};
 
 const CONFIG_BYTES_ABOUT: usize = 256;
@@ -19,7 +19,8 @@ struct Wrapper<'a> {
     tenant: &'a str,
     app_name: &'a str,
     r#type: &'a str,
-    last_modified: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified: Option<u64>,
 }
 
 /// In the words of v3.
@@ -48,6 +49,27 @@ impl Hub {
         written.expect("texts and numbers can be written");
         list
     }
+
+    /// Carries on with a search for a bounded time; returns whether it is done.
+    pub fn search_configs(&self, search: &mut Search) -> bool {
+        self.state.configs.search(search)
+    }
+}
+
+/// A JSON array of configs: in the words of v1 and v2 with their contents, in those of v3 without.
+pub fn found_list(found: &[Found], v3: bool) -> Vec<u8> {
+    let content_bytes: usize = if v3 { 0 } else { found.iter().map(|(_, config)| config.content.len()).sum() };
+    let mut list = Vec::with_capacity(found.len() * CONFIG_BYTES_ABOUT + content_bytes);
+    let mut writer = serde_json::Serializer::new(&mut list);
+    let found = found.iter().map(|(key, config)| (key, &**config));
+    let written = if v3 { writer.collect_seq(found.map(basic_info)) } else { writer.collect_seq(found.map(whole)) };
+    written.expect("texts and numbers can be written");
+    list
+}
+
+/// What is not UTF-8 cannot have come from a client; it is shown as nothing rather than to refuse the whole page.
+fn whole<'a>(found: (&'a ConfigKey, &'a StoredConfig)) -> Wrapper<'a> {
+    Wrapper { content: std::str::from_utf8(&found.1.content).ok(), last_modified: None, ..wrapper(found) }
 }
 
 fn wrapper<'a>((key, config): (&'a ConfigKey, &'a StoredConfig)) -> Wrapper<'a> {
@@ -61,7 +83,7 @@ fn wrapper<'a>((key, config): (&'a ConfigKey, &'a StoredConfig)) -> Wrapper<'a> 
         tenant: key.namespace(),
         app_name: &config.app_name,
         r#type: &config.kind,
-        last_modified: config.modified_ms,
+        last_modified: Some(config.modified_ms),
     }
 }
 

@@ -20,6 +20,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use config_list::found_list;
 pub use connection::{Client, Owner};
 pub use event::{
     Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, Misplaced, PersistentInstance,

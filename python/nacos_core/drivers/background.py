@@ -1,0 +1,79 @@
+"""What clients ask for that takes long: done beside everything else, in pieces between the turns of the others."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+import trio
+
+from nacos_core import limits
+from nacos_core.errors import NacosCoreError
+
+if TYPE_CHECKING:
+    from nacos_core.commands import Command
+    from nacos_core.in_process import Writes
+    from nacos_core.server.context import Result
+    from nacos_core.surroundings import Aside
+
+Arguments = TypeVarTuple("Arguments")
+Given = TypeVar("Given")
+
+
+class Background:
+    """Long requests of one node.
+
+    Args:
+        settle: called after each of them, so that its answer is written.
+    """
+
+    def __init__(self, *, nursery: trio.Nursery, writes: "Writes", aside: "Aside", settle: Callable[[], None]) -> None:
+        self._nursery = nursery
+        self._writes = writes
+        self._aside = aside
+        self._settle = settle
+        self._count = 0
+        self._piece = trio.Lock()
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Has it done, or says that there is too much to do already. It must not raise."""
+        if self._count >= limits.BACKGROUND_COUNT_MAX:
+            return False
+        self._count += 1
+
+        async def run() -> None:
+            try:
+                await work()
+            finally:
+                self._count -= 1
+            self._settle()
+
+        self._nursery.start_soon(run)
+        return True
+
+    async def in_pieces(self, piece: Callable[[], bool]) -> None:
+        """Calls it until it says that it is done. However many wait, the others get their turn after each piece."""
+        is_done = False
+        while not is_done:
+            async with self._piece:
+                is_done = piece()
+                await trio.lowlevel.checkpoint()
+
+    async def aside(self, call: Callable[[*Arguments], Given], *arguments: *Arguments) -> Given:
+        """Has something called that takes long and needs nothing of the node."""
+        return await self._aside(call, *arguments)
+
+    async def apply_all(self, commands: "Sequence[Command]", at_once_count: int) -> "list[Result]":
+        """Hands commands to the log, so many at a time, and gives what became of each."""
+        results: dict[int, Result] = {}
+        rest = iter(enumerate(commands))
+
+        async def apply_some() -> None:
+            for number, command in rest:
+                try:
+                    results[number] = await self._writes.apply(command)
+                except NacosCoreError as error:
+                    results[number] = error
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(at_once_count):
+                nursery.start_soon(apply_some)
+        return [results[number] for number in range(len(commands))]

@@ -1,0 +1,157 @@
+"""Reading, publishing and removing configurations in the words of v2 and v3 (protocol/http.md sections 5 and 6).
+
+What v1 asks for by ids is here, too: it is an administrator's question.
+"""
+
+from email.utils import formatdate
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from nacos_core import _core, limits
+from nacos_core.commands import RemoveConfig
+from nacos_core.config.rules import ConfigRefused, ParameterRefused
+from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError
+from nacos_core.server import pages
+from nacos_core.server.context import Context, Result
+from nacos_core.server.versions import (
+    V1,
+    V2,
+    Refused,
+    Version,
+    answer,
+    answer_later,
+    ids_of,
+    key_of,
+    refuse,
+    required,
+)
+
+if TYPE_CHECKING:
+    from nacos_core._core import ConfigView, HttpRequest
+
+GRAY_NOT_BUILT: Final = "Beta and tag publications are not supported."
+WRITES_AT_ONCE_COUNT: Final = 64
+
+
+def query_v2(context: Context, request: "HttpRequest") -> None:
+    """The content, with the headers that v1 has."""
+    try:
+        key = key_of(V2, request)
+    except (Refused, ParameterRefused) as error:
+        refuse(V2, context, request, error)
+        return
+
+    def reply(error: NacosCoreError | None) -> None:
+        config = None if request.parameters.get("tag") else context.hub.get_config(*key)
+        if error is not None:
+            refuse(V2, context, request, error)
+        elif config is None:
+            refuse(V2, context, request, Refused(404, pages.NOT_FOUND, "config data not exist"))
+        else:
+            headers, body = _headers(config), pages.success(config.content.decode())
+            context.hub.reply_http(request.connection, request.call, 200, headers, body)
+
+    if request.parameters.get("linearizable", "").lower() == "true":
+        context.confirm(reply)
+    else:
+        reply(None)
+
+
+def _headers(config: "ConfigView") -> pages.Headers:
+    return (
+        ("Config-Type", config.type),
+        ("Content-MD5", config.md5),
+        ("Last-Modified", formatdate(config.last_modified_ms // 1000, usegmt=True)),
+        ("Encrypted-Data-Key", config.encrypted_data_key),
+        *pages.FILTERED[:-1],
+        ("Content-Type", "application/json"),
+    )
+
+
+def publish(version: Version, context: Context, request: "HttpRequest") -> None:
+    """Answers once the publication is durable and visible. ``createOnly=true``: only if there is none yet."""
+    get, header = request.parameters.get, request.headers.get
+    try:
+        namespace, group, data_id = key_of(version, request)
+        content = required(version, request, "content")
+        if get("tag") or header("betaips"):
+            raise Refused(501, pages.SERVER_ERROR, GRAY_NOT_BUILT)
+        command = context.config.publication(
+            namespace,
+            group,
+            data_id,
+            content,
+            get("type"),
+            cas_md5=header("casmd5") or get("casMd5") or "",
+            create_only=get("createOnly", "").lower() == "true",
+            encrypted_data_key=get("encryptedDataKey") or "",
+            description=get("desc"),
+            application=get("appName"),
+            tags=get(version.tags),
+            use=get("use"),
+            effect=get("effect"),
+            schema=get("schema"),
+            source_user=get(version.source_user),
+            source_ip=request.client_ip,
+        )
+    except (Refused, ParameterRefused, ConfigRefused) as error:
+        refuse(version, context, request, error)
+    else:
+        context.propose(command, partial(finish, version, context, request))
+
+
+def remove(version: Version, context: Context, request: "HttpRequest") -> None:
+    """Answers once the removal is durable, and also if there was nothing to remove."""
+    try:
+        key = key_of(version, request)
+    except (Refused, ParameterRefused) as error:
+        refuse(version, context, request, error)
+        return
+    if request.parameters.get("tag"):  # there are no tag publications, so this one is gone already
+        answer(version, context, request, True)
+        return
+    user = request.parameters.get(version.source_user)
+    command = context.config.removal(*key, source_user=user, source_ip=request.client_ip)
+    context.propose(command, partial(finish, version, context, request))
+
+
+def remove_by_ids(version: Version, context: Context, request: "HttpRequest") -> None:
+    """Removes the configurations of these ids, in whatever namespace; ids of none are gone already."""
+    try:
+        ids = ids_of(version, request, limits.CONFIG_IDS_COUNT_MAX)
+    except Refused as error:
+        refuse(version, context, request, error)
+        return
+    user = request.parameters.get(version.source_user)
+
+    async def work() -> None:
+        search = _core.ConfigSearch(None, ids=ids)
+        await context.background.in_pieces(lambda: context.hub.search_configs(search))
+        commands = [
+            RemoveConfig(namespace, group, data_id, user, request.client_ip)
+            for namespace, group, data_id, _ in search.found()
+        ]
+        for result in await context.background.apply_all(commands, WRITES_AT_ONCE_COUNT):
+            if isinstance(result, NacosCoreError):
+                raise result
+        if version is V1:
+            answer(V1, context, request, {"code": 200, "message": None, "data": True})
+        else:
+            answer(version, context, request, True)
+
+    answer_later(version, context, request, work)
+
+
+def finish(version: Version, context: Context, request: "HttpRequest", result: Result) -> None:
+    """Says what became of a command, in the words of v2 and v3."""
+    match result:
+        case CasMismatch():
+            refuse(version, context, request, Refused(500, pages.CONFLICT, str(result)))
+        case AlreadyExists():
+            refuse(version, context, request, Refused(409, pages.CONFLICT, str(result)))
+        case CommandRefused():
+            refuse(version, context, request, Refused(400, pages.VALIDATION, str(result)))
+        case NacosCoreError():
+            refuse(version, context, request, result)
+        case _:
+            answer(version, context, request, True)

@@ -1,0 +1,39 @@
+"""The paths under which configurations are administered, in the words of v2 and v3. Those of v1 share one path."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from nacos_core.server import config_change_http, config_list_http
+from nacos_core.server.versions import V2, V3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nacos_core._core import HttpRequest
+    from nacos_core.server.context import Context
+
+    Handler = Callable[[Context, HttpRequest], None]
+
+_V2: Final = "/nacos/v2/cs/config"
+_ADMIN: Final = "/nacos/v3/admin/cs/config"
+_CONSOLE: Final = "/nacos/v3/console/cs/config"
+
+
+def _both(method: str, path: str, handler: "Handler") -> "dict[tuple[str, str], Handler]":
+    """Under the paths of administrators and of the console."""
+    return {(method, f"{_ADMIN}{path}"): handler, (method, f"{_CONSOLE}{path}"): handler}
+
+
+CONFIG_ROUTES: "Final[dict[tuple[str, str], Handler]]" = {
+    ("GET", _V2): config_change_http.query_v2,
+    ("POST", _V2): partial(config_change_http.publish, V2),
+    ("DELETE", _V2): partial(config_change_http.remove, V2),
+    ("GET", f"{_V2}/searchDetail"): partial(config_list_http.search, V2),
+    **_both("GET", "", partial(config_list_http.detail, V3)),
+    **_both("POST", "", partial(config_change_http.publish, V3)),
+    **_both("DELETE", "", partial(config_change_http.remove, V3)),
+    ("DELETE", f"{_ADMIN}/batch"): partial(config_change_http.remove_by_ids, V3),
+    ("DELETE", f"{_CONSOLE}/batchDelete"): partial(config_change_http.remove_by_ids, V3),
+    **_both("GET", "/list", partial(config_list_http.search, V3)),
+    ("GET", f"{_CONSOLE}/searchDetail"): partial(config_list_http.search, V3),
+}

@@ -1,0 +1,92 @@
+"""A hundred thousand configurations are searched in pieces, while everything else goes on."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from nacos_core import _core, limits
+from nacos_core.drivers.background import Background
+
+COUNT = 100_000
+
+
+@pytest.fixture(scope="module")
+def hub() -> _core.Hub:
+    hub = _core.Hub(digest_key=bytes(16), abilities={}, require_tokens=False)
+    filling = b"x" * 1000
+    for number in range(COUNT):
+        content = b"%sneedle %d" % (filling, number) if number % 1000 == 0 else filling
+        hub.put_config("ns", f"G{number % 10}", f"{number:06}", content, type="text", now_ms=number)
+    return hub
+
+
+def pieces(hub: _core.Hub, search: _core.ConfigSearch) -> int:
+    count = 1
+    while not hub.search_configs(search):
+        count += 1
+    return count
+
+
+def test_all_are_counted_and_only_a_page_is_looked_at_without_a_filter(hub: _core.Hub) -> None:
+    search = _core.ConfigSearch("ns", skip_count=COUNT - 3, count=100)
+    assert pieces(hub, search) < 10
+    assert (search.total_count, len(search.found())) == (COUNT, 3)
+    assert [data_id for _, _, data_id, _ in search.found()] == ["099979", "099989", "099999"]
+
+
+def test_contents_are_read_in_pieces(hub: _core.Hub) -> None:
+    search = _core.ConfigSearch("ns", content="needle", skip_count=90, count=100)
+    assert 40 < pieces(hub, search) < 100
+    assert (search.total_count, len(search.found())) == (100, 10)
+    assert all(b"needle" in config.content for *_, config in search.found())
+
+
+def test_names_are_read_in_pieces(hub: _core.Hub) -> None:
+    search = _core.ConfigSearch("ns", data_id="*999", group="G9", count=5)
+    assert 20 < pieces(hub, search) < 40
+    assert (search.total_count, len(search.found())) == (100, 5)
+
+
+class World:
+    """Long requests, with a count of what they were given."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.background = Background(
+            nursery=nursery,
+            writes=None,  # type: ignore[arg-type]
+            aside=trio.to_thread.run_sync,
+            settle=self._settle,
+        )
+        self.settled_count = 0
+
+    def _settle(self) -> None:
+        self.settled_count += 1
+
+
+async def test_however_many_search_one_piece_is_done_between_two_turns_of_the_others() -> None:
+    done = []
+    turns = 0
+
+    def piece() -> bool:
+        done.append(turns)
+        return len(done) >= 40
+
+    async with trio.open_nursery() as nursery:
+        world = World(nursery)
+        for _ in range(10):
+            assert world.background.start(lambda: world.background.in_pieces(piece))
+        while world.settled_count < 10:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+    most_in_a_turn = max(done.count(turn) for turn in set(done))
+    assert len(done) >= 40
+    assert most_in_a_turn == 1
+
+
+async def test_there_is_an_end_to_what_is_begun_at_once() -> None:
+    async with trio.open_nursery() as nursery:
+        world = World(nursery)
+        begun = [world.background.start(trio.sleep_forever) for _ in range(limits.BACKGROUND_COUNT_MAX + 1)]
+        assert begun == [True] * limits.BACKGROUND_COUNT_MAX + [False]
+        nursery.cancel_scope.cancel()
