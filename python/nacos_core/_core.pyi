@@ -586,6 +586,21 @@ class Hub:
     ) -> bool:
         """Whether there was one."""
 
+    def roll_back_config(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        event_id: int,
+        *,
+        now_ms: int,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> tuple[str | None, bool]:
+        """Makes it what it was before the event: the md5, or None if it was not there; and whether that is a change.
+
+        ValueError: that is not one of its events."""
+
     def config_md5(self, namespace: str, group: str, data_id: str) -> str:
         """Empty if there is no such config."""
 

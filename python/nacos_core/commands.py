@@ -57,6 +57,17 @@ class TrimHistory(_Command, frozen=True, tag="history.trim"):
     look_count: int
 
 
+class RollbackConfig(_Command, frozen=True, tag="config.rollback"):
+    """Make a configuration what it was before one of the events of its history; refused if that is not known."""
+
+    namespace: str
+    group: str
+    data_id: str
+    event_id: int
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
 class CreateNamespace(_Command, frozen=True, tag="namespace.create"):
     """Create a namespace; refused if there is one of this id."""
 
@@ -121,6 +132,7 @@ Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
     | TrimHistory
+    | RollbackConfig
     | CreateNamespace
     | UpdateNamespace
     | RemoveNamespace

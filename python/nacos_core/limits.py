@@ -39,6 +39,15 @@ CONFIG_PAGE_INLINE_BYTES: Final = 256 * 1024
 """Pages with more are written in a worker thread."""
 CONFIG_IDS_COUNT_MAX: Final = 10_000
 """Configurations that one request names by their ids."""
+ARCHIVE_ENTRIES_COUNT_MAX: Final = 20_000
+"""Files in an imported archive."""
+ARCHIVE_BYTES_MAX: Final = 256 * 1024 * 1024
+"""What an archive may hold unpacked, imported or exported."""
+ARCHIVE_PACKED_BYTES_MAX: Final = 48 * 1024 * 1024
+"""An exported archive: the core keeps no more than 64 MiB of output for one connection."""
+ARCHIVE_METADATA_BYTES_MAX: Final = 16 * 1024 * 1024
+DIFF_LINES_MAX: Final = 1000
+"""Lines between what two contents begin and end with that are compared with one another: it takes their product."""
 BACKGROUND_COUNT_MAX: Final = 64
 """Searches, exports, imports and the like that go on at once."""
 LONG_POLLS_COUNT_MAX: Final = 100_000

@@ -19,6 +19,7 @@ from nacos_core.commands import (
     RegisterPersistent,
     RemoveConfig,
     RemoveNamespace,
+    RollbackConfig,
     SetAdministrator,
     TrimHistory,
     UpdateNamespace,
@@ -169,6 +170,8 @@ class StateMachine:
                 return self._remove(stamped_ms, command)
             case TrimHistory(before_ms, keep_count, after_id, look_count):
                 return str(self._hub.trim_history(before_ms, keep_count, after_id, look_count) or "")
+            case RollbackConfig():
+                return self._roll_back(stamped_ms, command)
             case CreateNamespace(namespace, name, description):
                 return self.namespaces.create(Namespace(namespace, name, description))
             case UpdateNamespace(namespace, name, description):
@@ -206,3 +209,16 @@ class StateMachine:
         if removed:
             self._changed_configs[command.namespace, command.group, command.data_id] = None
         return removed
+
+    def _roll_back(self, stamped_ms: int, command: RollbackConfig) -> str | bool:
+        key = (command.namespace, command.group, command.data_id)
+        md5, is_changed = self._hub.roll_back_config(
+            *key,
+            command.event_id,
+            now_ms=stamped_ms,
+            source_user=command.source_user,
+            source_ip=command.source_ip,
+        )
+        if is_changed:
+            self._changed_configs[key] = None
+        return is_changed if md5 is None else md5

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from nacos_core import _core, commands
-from nacos_core.commands import DeregisterPersistent, PublishConfig, RegisterPersistent, RemoveConfig, SetAdministrator
+from nacos_core.commands import (
+    DeregisterPersistent,
+    PublishConfig,
+    RegisterPersistent,
+    RemoveConfig,
+    RollbackConfig,
+    SetAdministrator,
+)
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
 from nacos_core.state_machine import Administrator, Outcome, StateMachine, read_outcome
 
@@ -132,6 +139,24 @@ def test_a_removal_says_whether_there_was_anything(machine: StateMachine, hub: _
     assert apply(machine, RemoveConfig(*KEY)) is False
     assert machine.take_changed_configs() == []
     assert hub.config_count() == 0
+
+
+def test_a_rollback_is_decided_where_it_stands_in_the_log(machine: StateMachine, hub: _core.Hub) -> None:
+    for content in ("a: 1", "a: 2"):
+        apply(machine, publication(content))
+    machine.take_changed_configs()
+    assert apply(machine, RollbackConfig(*KEY, 2, "ann", "10.0.0.9"), 7) == MD5_OF_A1
+    assert machine.take_changed_configs() == [KEY]
+    assert apply(machine, RollbackConfig(*KEY, 2, "ann", "10.0.0.9")) == MD5_OF_A1, "it is there already"
+    assert machine.take_changed_configs() == []
+    view = hub.get_config(*KEY)
+    assert view is not None
+    assert (view.content, view.type, view.source_user, view.source_ip) == (b"a: 1", "yaml", "ann", "10.0.0.9")
+    assert apply(machine, RollbackConfig(*KEY, 1)) is True
+    assert hub.get_config(*KEY) is None
+    assert machine.take_changed_configs() == [KEY]
+    for command in (RollbackConfig(*KEY, 99), RollbackConfig("public", "g", "other", 1)):
+        assert isinstance(apply(machine, command), CommandRefused)
 
 
 def test_persistent_instances_come_and_go(machine: StateMachine, hub: _core.Hub) -> None:

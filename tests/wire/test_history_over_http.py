@@ -287,3 +287,57 @@ def test_other_methods_are_not_for_these(node: NodeProcess) -> None:
     for path in (V1, f"{V2}/list", *V3):
         answer = call_http(node.port, "POST", path, form=KEY)
         assert (answer.status, answer.headers["allow"]) == (405, "GET")
+
+
+def test_a_configuration_is_taken_back_to_what_it_was_before_an_event(node: NodeProcess) -> None:
+    config = Config(node)
+    removed, updated, inserted = config.ids()
+
+    def rolled_back(path: str, nid: str) -> Any:
+        key = {"dataId": config.data_id, "groupName": phrases.GROUP}
+        answer = call_http(node.port, "POST", f"{path}/rollback", form=key | {"nid": nid, "srcUser": "dan"})
+        assert answer.status == 200, answer.text
+        shown = call_http(node.port, "GET", "/nacos/v3/admin/cs/config", key).json["data"]
+        assert answer.json["data"] == {"md5": shown["md5"] if isinstance(shown, dict) else None}
+        return shown
+
+    assert rolled_back(V3[0], removed)["content"] == "2"
+    shown = rolled_back(V3[1], updated)
+    assert (shown["content"], shown["appName"], shown["type"], shown["desc"]) == ("1", "shop", "yaml", "first")
+    assert (shown["encryptedDataKey"], shown["createUser"], shown["createIp"]) == ("k", "dan", "127.0.0.1")
+    assert rolled_back(V3[0], inserted) == "Config not exist, please publish Config first."
+    listed = config.v1(search="accurate").json["pageItems"]
+    assert [item["opType"] for item in listed] == ["D", "U", "I", "D", "U", "I"]
+    assert [item["srcUser"] for item in listed][:3] == ["dan", "dan", "dan"]
+
+
+def test_what_was_taken_back_is_heard_of(node: NodeProcess, connection: GrpcConnection) -> None:
+    config = Config(node)
+    connection.call("ConfigBatchListenRequest", phrases.listen((config.data_id, "")))
+    form = {"dataId": config.data_id, "groupName": phrases.GROUP, "nid": config.ids()[0]}
+    assert call_http(node.port, "POST", f"{V3[0]}/rollback", form=form).json["data"] == {"md5": MD5["2"]}
+    connection.wait_push("ConfigChangeNotifyRequest", where=lambda body: body["dataId"] == config.data_id)
+
+
+def test_the_difference_between_two_events(node: NodeProcess) -> None:
+    config = Config(node)
+    config.publish("a\n2\nb\n")
+    config.publish("a\n3\nb\n")
+    newest, _, removed, *_ = config.ids()
+    for path in V3:
+        text = config.v3(f"{path}/diff", **{"from": removed, "to": newest}).json["data"]
+        names = f"--- {config.data_id} of event {removed}\n+++ {config.data_id} of event {newest}\n"
+        assert text == names + "@@ -1 +1,3 @@\n-2\n\\ No newline at end of file\n+a\n+2\n+b\n"
+        text = config.v3(f"{path}/diff", **{"from": newest}).json["data"]
+        assert text.endswith("@@ -1,3 +1,3 @@\n a\n-2\n+3\n b\n")
+        assert config.v3(f"{path}/diff", **{"from": newest, "to": newest}).json["data"] == ""
+
+
+def test_events_that_cannot_be_compared_or_taken_back(config: Config, node: NodeProcess) -> None:
+    other = Config(node)
+    for nid, status in (("x", 400), ("", 400), (2**63 - 1, 404), (other.ids()[0], 403)):
+        form = {"dataId": config.data_id, "groupName": phrases.GROUP, "nid": nid}
+        assert call_http(node.port, "POST", f"{V3[0]}/rollback", form=form).status == status
+        assert config.v3(f"{V3[0]}/diff", **{"from": nid}).status == status
+        if nid:
+            assert config.v3(f"{V3[0]}/diff", **{"from": config.ids()[0], "to": nid}).status == status

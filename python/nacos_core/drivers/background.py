@@ -61,8 +61,13 @@ class Background:
         """Has something called that takes long and needs nothing of the node."""
         return await self._aside(call, *arguments)
 
-    async def apply_all(self, commands: "Sequence[Command]", at_once_count: int) -> "list[Result]":
-        """Hands commands to the log, so many at a time, and gives what became of each."""
+    async def apply_all(
+        self, commands: "Sequence[Command]", at_once_count: int, *, until_failure: bool = False
+    ) -> "list[Result]":
+        """Hands commands to the log, so many at a time, and gives what became of each.
+
+        ``until_failure``: those behind the first one that fails are not handed on, and have no result.
+        """
         results: dict[int, Result] = {}
         rest = iter(enumerate(commands))
 
@@ -72,8 +77,10 @@ class Background:
                     results[number] = await self._writes.apply(command)
                 except NacosCoreError as error:
                     results[number] = error
+                    if until_failure:
+                        return
 
         async with trio.open_nursery() as nursery:
             for _ in range(at_once_count):
                 nursery.start_soon(apply_some)
-        return [results[number] for number in range(len(commands))]
+        return [results[number] for number in range(len(results))]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
-from nacos_core.server import config_change_http, config_list_http, pages
+from nacos_core.server import config_change_http, config_copy_http, config_list_http, pages
 from nacos_core.server.context import Context, Result, status_of
 from nacos_core.server.versions import V1
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
 _ABSENT = b"config data not exist\n"
-_NOT_BUILT = ("export", "exportV2", "beta")
+_NOT_BUILT = ("beta",)
 """Parameters that ask for something else than the content, and get no answer here."""
 
 
@@ -26,6 +26,10 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
     if parameters.get("show") == "all":
         config_list_http.detail(V1, context, request)
         return
+    for name, with_v2 in (("export", False), ("exportV2", True)):
+        if parameters.get(name) == "true":
+            config_copy_http.export(V1, with_v2, context, request)
+            return
     for name in _NOT_BUILT:
         if parameters.get(name):  # "absent" would be a wrong answer to these
             message = f"Parameter '{name}' is not supported."
@@ -75,7 +79,13 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
 
 
 def publish_v1(context: Context, request: "HttpRequest") -> None:
-    """Answers ``true`` once the publication is durable and visible."""
+    """Answers ``true`` once the publication is durable and visible. Clones and imports have the same path."""
+    if request.parameters.get("clone") == "true":
+        config_copy_http.clone(V1, context, request)
+        return
+    if request.parameters.get("import") == "true":
+        config_copy_http.import_archive(V1, context, request)
+        return
     if not _require(context, request, "dataId", "group", "content", may_be_empty="content"):
         return
     get = request.parameters.get

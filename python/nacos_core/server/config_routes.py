@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nacos_core.server import config_change_http, config_list_http
+from nacos_core.server import config_change_http, config_copy_http, config_list_http, rollback_http
 from nacos_core.server.versions import V2, V3
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _V2: Final = "/nacos/v2/cs/config"
 _ADMIN: Final = "/nacos/v3/admin/cs/config"
 _CONSOLE: Final = "/nacos/v3/console/cs/config"
+_HISTORIES: Final = ("/nacos/v3/admin/cs/history", "/nacos/v3/console/cs/history")
 
 
 def _both(method: str, path: str, handler: "Handler") -> "dict[tuple[str, str], Handler]":
@@ -36,4 +37,10 @@ CONFIG_ROUTES: "Final[dict[tuple[str, str], Handler]]" = {
     ("DELETE", f"{_CONSOLE}/batchDelete"): partial(config_change_http.remove_by_ids, V3),
     **_both("GET", "/list", partial(config_list_http.search, V3)),
     ("GET", f"{_CONSOLE}/searchDetail"): partial(config_list_http.search, V3),
+    **_both("POST", "/clone", partial(config_copy_http.clone, V3)),
+    **_both("POST", "/import", partial(config_copy_http.import_archive, V3)),
+    **_both("GET", "/export", partial(config_copy_http.export, V3, True)),
+    ("GET", f"{_CONSOLE}/export2"): partial(config_copy_http.export, V3, True),
+    **{("POST", f"{path}/rollback"): rollback_http.roll_back for path in _HISTORIES},
+    **{("GET", f"{path}/diff"): rollback_http.difference for path in _HISTORIES},
 }

@@ -43,6 +43,10 @@ VALIDATION: Final = (20002, "parameter validate error")
 NAMESPACE_ILLEGAL: Final = (22000, "illegal namespace")
 NAMESPACE_ABSENT: Final = (22001, "namespace not exist")
 NAMESPACE_EXISTS: Final = (22002, "namespace already exist")
+METADATA_ILLEGAL: Final = (100002, "Imported metadata is invalid")
+PARSING_FAILED: Final = (100004, "Parsing data failed")
+DATA_EMPTY: Final = (100005, "Imported file data is empty")
+NOTHING_CHOSEN: Final = (100006, "No configuration selected")
 SERVER_ERROR: Final = (30000, "server error")
 
 to_json = msgspec.json.Encoder().encode

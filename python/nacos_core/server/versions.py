@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import NacosCoreError
+from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
+from nacos_core.errors import InvalidParameter, NacosCoreError
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
 
@@ -133,7 +133,7 @@ def refuse(version: Version, context: Context, request: "HttpRequest", error: Ex
             status, headers, body = _status(error), pages.JSON_UTF8, f"caused: {error};".encode()
         case Refused():
             status, headers, body = error.status, pages.JSON, pages.failure(error.code, str(error))
-        case ConfigRefused():
+        case InvalidParameter():
             status, headers, body = 400, pages.JSON, pages.failure(pages.VALIDATION, str(error))
         case _:
             status, headers, body = _status(error), pages.JSON, pages.failure(pages.SERVER_ERROR, str(error))
@@ -144,7 +144,7 @@ def _status(error: Exception) -> int:
     match error:
         case Refused():
             return error.status
-        case ConfigRefused():
+        case InvalidParameter():
             return 400
         case NacosCoreError():
             return status_of(error)

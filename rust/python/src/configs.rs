@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use nacos_core::configs::{Change, Event, StoredConfig};
+use nacos_core::configs::{Change, Event, Removal, RolledBack, StoredConfig};
 use nacos_core::registry::KeyParts;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+use crate::hub::Hub;
 
 /// A config as it was stored once. It shares what the store holds; a text is copied when it is asked for.
 #[pyclass(frozen, module = "nacos_core._core")]
@@ -159,6 +162,30 @@ impl HistoryEvent {
         match &self.event.change {
             Change::Inserted(config) | Change::Updated(_, config) => Some(ConfigView(Arc::clone(config))),
             Change::Removed(..) => None,
+        }
+    }
+}
+
+#[pymethods]
+impl Hub {
+    #[pyo3(signature = (namespace, group, data_id, event_id, *, now_ms, source_user = None, source_ip = None))]
+    #[expect(clippy::too_many_arguments, reason = "what is taken back, and who does it")]
+    fn roll_back_config(
+        &self,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        event_id: u64,
+        now_ms: u64,
+        source_user: Option<String>,
+        source_ip: Option<String>,
+    ) -> PyResult<(Option<String>, bool)> {
+        let (source_user, source_ip) = (source_user.map(Into::into), source_ip.map(Into::into));
+        let by = Removal { source_user, source_ip, stamped_ms: now_ms };
+        match self.lock().configs_mut().roll_back((namespace, group, data_id), event_id, by) {
+            Ok(RolledBack::Stored { md5, changed }) => Ok((Some(md5.as_str().to_owned()), changed)),
+            Ok(RolledBack::Removed { changed }) => Ok((None, changed)),
+            Err(refused) => Err(PyValueError::new_err(refused.to_string())),
         }
     }
 }

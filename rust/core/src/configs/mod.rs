@@ -4,6 +4,7 @@ mod history;
 mod listeners;
 mod model;
 mod publish;
+mod rollback;
 mod search;
 mod snapshot;
 mod store;
@@ -12,6 +13,7 @@ pub use crate::registry::{KeyParts, SnapshotError};
 pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
+pub use rollback::{RollbackRefused, RolledBack};
 pub use search::{Filter, Found, Pattern, Search};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
