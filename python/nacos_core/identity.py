@@ -23,8 +23,8 @@ class Identity(msgspec.Struct, frozen=True):
     cluster_id: str = ""
     """Empty until the node belongs to a cluster, even to one of its own."""
     has_joined: bool = False
-    """A committed configuration has had it. If it is left out of a later one, it was removed: it does not ask to join
-    again, as one does whose entry was lost with the leader that took it in."""
+    """It is certain to be or to have been a member. If it is left out of a configuration, it was removed: it does not
+    ask to join again, as one does whose entry was lost with the leader that took it in."""
 
 
 def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identity:

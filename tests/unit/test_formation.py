@@ -140,8 +140,10 @@ class Others:
 class Asking:
     """A node ``n`` that was started with ``--join a:8848``."""
 
-    def __init__(self, others: Others, *, has_joined: bool = False) -> None:
+    def __init__(self, others: Others, *, has_joined: bool = False, holds: Configuration | None = None) -> None:
         self.state = State("n")
+        if holds is not None:
+            self.takes(1, holds)
         self.joined_count = 0
         self.changes: list[Change] = []
         """As the leader that it is in one test."""
@@ -192,10 +194,11 @@ async def test_who_was_let_in_by_a_leader_that_lost_its_office_asks_again(autoju
 async def test_an_entry_that_is_not_committed_makes_no_member(autojump_clock: trio.abc.Clock) -> None:
     others = Others(a=a_configuration("a", "b"))
     node = Asking(others)
-    node.takes(5, a_configuration("a", "b", "n"), is_committed=False)
+    configuration = a_configuration("a", "b").changed(AddMember(Member("n", "n:8848", 9849, "joining")))
+    node.takes(5, configuration, is_committed=False)
     await node.play(1.2)
     assert others.asked[0][0] == "a"
-    node.takes(5, a_configuration("a", "b", "n"))
+    node.takes(5, configuration)
     others.asked.clear()
     await node.play(5)
     assert others.asked == []
@@ -204,14 +207,25 @@ async def test_an_entry_that_is_not_committed_makes_no_member(autojump_clock: tr
 
 async def test_who_was_a_member_or_was_removed_does_not_ask_again(autojump_clock: trio.abc.Clock) -> None:
     others = Others(a=a_configuration("a", "b"))
-    member, removed = Asking(others, has_joined=True), Asking(others)
-    for node in (member, removed):
-        node.takes(4, a_configuration("a", "b"))
+    member = Asking(others, has_joined=True, holds=a_configuration("a", "b"))
+    removed = Asking(others, holds=a_configuration("a", "b"))
     removed.state.is_removed = True
+    first_member = Asking(others, holds=a_configuration("a", "b", "n"))
+    first_member.takes(1, a_configuration("a", "b", "n"), is_committed=False)
     await member.play(5)
     await removed.play(5)
+    await first_member.play(5)
     assert others.asked == []
+    assert first_member.joined_count == 1, "it was removed before it had heard that anything is committed (seed 417)"
     assert removed.joined_count == 1, "so that it does not ask after its next start either"
+
+
+async def test_who_has_lost_its_log_asks_like_an_empty_node(autojump_clock: trio.abc.Clock) -> None:
+    """Power was cut after it had noted that it is a member, and before its log was durable."""
+    others = Others(a=a_configuration("a"))
+    node = Asking(others, has_joined=True)
+    await node.play(0.05)
+    assert [name for name, _ in others.asked] == ["a"]
 
 
 async def test_members_are_asked_of_whom_it_has_only_heard(autojump_clock: trio.abc.Clock) -> None:

@@ -51,7 +51,7 @@ class ClusterDriver(Listener):
         own: how this node is named in lists.
         listed: of ``--cluster``, in canonical order; empty without.
         join: of ``--join``.
-        has_joined: a committed configuration is known to have had this node: it never asks to join (again).
+        has_joined: it is known to be or to have been a member: it does not ask to join, unless it has lost its log.
         joined: called once that is so.
         new_cluster_id: another one at each call.
     """
@@ -102,6 +102,8 @@ class ClusterDriver(Listener):
         configuration = raft.replica.machine.state.configuration
         if configuration is not None:
             self._take(configuration)
+        else:
+            self._has_joined = False  # power was cut before its log was durable
 
     @property
     def raft(self) -> "RaftDriver":
@@ -279,11 +281,16 @@ class ClusterDriver(Listener):
         self._joined()
 
     def _is_settled(self) -> bool:
-        """Whether a committed configuration has this node, or one has left it out: then it stays outside."""
+        """Whether a committed configuration has this node, or one has left it out: then it stays outside.
+
+        A voter need not know what is committed: the first members have all begun with the same configuration, and
+        nobody else gets a vote before the entry that adds it is committed.
+        """
         state = self.raft.replica.machine.state
         index, configuration = state.configurations[0] if state.configurations else (0, None)
-        is_in = configuration is not None and configuration.find(self._node_id) is not None
-        return state.is_removed or (is_in and index <= state.commit_index)
+        member = configuration.find(self._node_id) if configuration is not None else None
+        is_certain = member is not None and (member.part == "voter" or index <= state.commit_index)
+        return state.is_removed or is_certain
 
     def _is_served(self) -> bool:
         """Whether a leader has this node among its members: it need not ask to be let in."""

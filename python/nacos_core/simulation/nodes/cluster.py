@@ -284,3 +284,7 @@ class NodesCluster:
         host = self.hosts.pop(node_id, None)
         if host is not None:
             host.crash(is_power_cut=False)
+        # Whoever was removed before it had heard of its cluster is empty, and as long as it ran it asked to join like
+        # any other empty node. The operator has not promised to switch it off first, so he removes it once more.
+        if any(some.find(node_id) is not None for some in self.invariants.configurations_in_force(list(self.hosts))):
+            self._remove(node_id, lambda: None)
