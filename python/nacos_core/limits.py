@@ -181,6 +181,8 @@ JOINING_PATIENCE_SECONDS: Final = 1.0
 """A node that is not yet certain to be a member and hears no leader for so long asks again to be let in."""
 ADDRESS_INTERVAL_SECONDS: Final = 0.5
 """How often a node looks whether the cluster knows its address."""
+LEAVE_SECONDS: Final = 0.2
+"""How long a node that stops waits until its last word is on the network."""
 HAND_OVER_SECONDS: Final = 0.5
 """How long a leader that stops waits for another to lead."""
 ADMINISTRATOR_INTERVAL_SECONDS: Final = 0.2

@@ -45,6 +45,7 @@ from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from nacos_core.drivers.cluster import ClusterDriver
+    from nacos_core.drivers.distro import DistroDriver
     from nacos_core.drivers.forwarding import Forwarding
     from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
@@ -159,13 +160,14 @@ class Node:
             _logger.warning("recovery of the log: %s", self._log.recovery_report)
 
         self._hub = _core.Hub(
-            digest_key=self._key(DIGEST_KEY_FILE, DIGEST_KEY_BYTES),
+            digest_key=self._digest_key(),
             abilities=ABILITIES,
             require_tokens=settings.auth,
         )
         self._state_machine = StateMachine(self._hub, wall_clock)
         self.identity = load_identity(self._storage, entropy)
         self._cluster, self._peer_listener = self._make_cluster(resources)
+        self._distro = self._make_distro()
         self._bootstrap()
         self._raft = RaftDriver(
             replica=self._make_replica(),
@@ -184,6 +186,7 @@ class Node:
             wall_clock=wall_clock,
             merge_seconds=settings.push_merge_ms / 1000,
             udp_port=self._udp_port,
+            is_ready=lambda: self._is_ready,
         )
         self._writes = Writes(self._raft)
         config_service = ConfigService()
@@ -198,10 +201,18 @@ class Node:
             confirm=self._raft.read,
             background=Background(nursery=nursery, writes=self._writes, aside=surroundings.aside, settle=self._settle),
             cluster=ClusterView(
-                raft=self._raft, log=self._log, cluster=self._cluster, nursery=nursery, settle=self._settle
+                raft=self._raft,
+                boot=self.identity.boot,
+                log=self._log,
+                cluster=self._cluster,
+                distro=self._distro,
+                nursery=nursery,
+                settle=self._settle,
             ),
+            distro=self._distro,
             gate=self._make_gate() if settings.auth else None,
             is_ready=lambda: self._is_ready,
+            why_not_ready=self._why_not_ready,
         )
         dispatcher = Dispatcher(context=context, pushes=self._pushes, forwarding=self._make_forwarding())
         self._dispatch = dispatcher.dispatch
@@ -241,6 +252,8 @@ class Node:
         """The node is about to end as if its process had died: from now on it sends nothing."""
         self._is_abandoned = True
         self._raft.mute()
+        if self._distro is not None:
+            self._distro.mute()
 
     @property
     def cluster(self) -> "ClusterDriver | None":
@@ -254,7 +267,7 @@ class Node:
 
     @property
     def is_ready(self) -> bool:
-        """Writes are accepted, and everything that was committed before the start can be read."""
+        """Everything that was committed before the start can be read, and all instances that others know are here."""
         return self._is_ready
 
     async def serve_stream(
@@ -268,14 +281,17 @@ class Node:
         self._remember_cluster()
         start = self._nursery.start_soon
         start(self._raft.run)
-        if self._cluster is not None and self._peer_listener is not None:
+        if self._cluster is not None and self._peer_listener is not None and self._distro is not None:
             self._cluster.attach(self._raft)
+            start(self._distro.run)
             start(self._cluster.run, self._peer_listener)
         start(self._pushes.run, self._flush)
         if self._reactor is not None and self._udp_port is not None:
             start(self._pump)
             start(self._udp_port.run)
         await self._raft.wait_applied(self._raft.replica.is_caught_up)
+        if self._distro is not None:
+            await self._distro.wait_serving()
         start(self._heartbeats)
         start(self._metadata_expiry)
         start(self._detection)
@@ -286,15 +302,23 @@ class Node:
             start(self._keep_administrator)
         self._is_ready = True
         self._hub.set_ready(True)
+        self._settle()
 
     async def _hand_over(self) -> None:
-        """A leader that stops lets another one lead first: nobody has to wait for an election timeout."""
+        """A leader that stops lets another one lead first: nobody has to wait for an election timeout.
+
+        Then the others are told that this node leaves. It hands nothing back: they keep what is registered here for a
+        while, and its clients come to them.
+        """
         replica = self._raft.replica
         if replica.is_leader and not replica.machine.is_alone:
             self._raft.transfer("")
             with trio.move_on_after(limits.HAND_OVER_SECONDS):
                 while replica.is_leader or not replica.leader_id:  # noqa: ASYNC110 - a message says who leads next
                     await trio.sleep(0.005)
+        if self._cluster is not None and self._distro is not None:
+            self._distro.leave()
+            await self._cluster.drain()
 
     async def _stop(self) -> None:
         """Closes the streams, then makes durable what was written.
@@ -336,7 +360,7 @@ class Node:
             hub=self._hub,
             propose=self._raft.propose,
             wall_clock=self._wall_clock,
-            sees_all=lambda: self.raft.machine.is_alone,
+            sees_all=lambda: self._distro.sees_all if self._distro is not None else self.raft.machine.is_alone,
             settle=self._settle,
         )
 
@@ -347,6 +371,8 @@ class Node:
         """After anything that may have changed something: hands on what it led to, and writes out what was queued."""
         while events := self._hub.take_events():
             self._dispatch(events)
+        if self._distro is not None:
+            self._distro.flush()
         self._raft.flush()
         self._pushes.settle()
         self._flush()
@@ -437,6 +463,21 @@ class Node:
         )
         return cluster, listener
 
+    def _make_distro(self) -> "DistroDriver | None":
+        if self._cluster is None:
+            return None
+        from nacos_core.drivers.distro import make_driver
+
+        node = self.identity, self.settings
+        return make_driver(
+            *node, hub=self._hub, cluster=self._cluster, wall_clock=self._wall_clock, settle=self._settle
+        )
+
+    def _why_not_ready(self) -> str:
+        if self._distro is None or not self.raft.is_caught_up():
+            return "the log is not applied yet"
+        return f"instances are not loaded yet: {self._distro.reason}"
+
     def _make_forwarding(self) -> "Forwarding | None":
         if self._cluster is None:
             return None
@@ -477,6 +518,13 @@ class Node:
         # Nobody listens yet.
         self._state_machine.take_changed_configs()
         return replica
+
+    def _digest_key(self) -> bytes:
+        if self._cluster_settings is None:
+            return self._key(DIGEST_KEY_FILE, DIGEST_KEY_BYTES)
+        from nacos_core.peers.secret import digest_key
+
+        return digest_key(self.settings.cluster_secret, DIGEST_KEY_BYTES)
 
     def _key(self, name: str, bytes_count: int) -> bytes:
         return keys.load_or_create(self._storage, name, bytes_count, self._entropy)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from nacos_core import limits
 from nacos_core.errors import SettingsError
 from nacos_core.peers.secret import load_secret
 
@@ -44,6 +45,12 @@ class Settings:
     election_timeout_ms: int = 150
     """The shortest; each is drawn from here to twice that."""
     heartbeat_ms: int = 50
+    distro_connection_grace_ms: int = round(limits.DISTRO_CONNECTION_GRACE_SECONDS * 1000)
+    """How long instances of another node's connections stay after that node is gone."""
+    distro_address_grace_ms: int = round(limits.DISTRO_ADDRESS_GRACE_SECONDS * 1000)
+    """How long an address that was adopted from another node may be without beats."""
+    distro_load_timeout_ms: int = round(limits.DISTRO_LOAD_SECONDS * 1000)
+    """A node that starts serves after so long, whether another one gave it the instances or not."""
     snapshot_log_bytes: int | None = None
     """None: as ``limits`` says. It can be chosen only when embedded, as can the next one."""
     trailing_entries_count: int | None = None
@@ -117,6 +124,24 @@ OPTIONS: Final = (
     Option("cluster_secret_file", _folder, "what only members know; also NACOS_CORE_CLUSTER_SECRET", "FILE"),
     Option("election_timeout_ms", _number(10, 60_000), "shortest time without a leader before an election (150)", "MS"),
     Option("heartbeat_ms", _number(1, 30_000), "how often a leader is heard (50)", "MS"),
+    Option(
+        "distro_connection_grace_ms",
+        _number(0, 3_600_000),
+        "how long instances registered over gRPC stay after their node is gone (15000)",
+        "MS",
+    ),
+    Option(
+        "distro_address_grace_ms",
+        _number(0, 3_600_000),
+        "how long instances that beat over HTTP may be silent after another node took them over (30000)",
+        "MS",
+    ),
+    Option(
+        "distro_load_timeout_ms",
+        _number(0, 3_600_000),
+        "a member that starts answers after so long, even if it could not load from another one (10000)",
+        "MS",
+    ),
     Option(
         "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 DELETE_MS = 30_000
 REMOVAL_KEPT_MS = 60_000
@@ -237,7 +237,8 @@ class FakeRecords:
             del self.records[key]
         return len(dropped)
 
-    def distro_set_members(self, node_ids: list[str]) -> None:
+    def distro_set_members(self, node_ids: Sequence[str], *, own_id: str) -> None:
+        assert own_id == self.own[0]
         self.members = list(node_ids)
 
     def responsible(self, ip: str, port: int) -> str:

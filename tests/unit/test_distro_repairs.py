@@ -106,13 +106,13 @@ def test_changes_meanwhile_do_not_disturb_a_repair() -> None:
     cluster["a"].changed()
     cluster.run(0.1)
     cluster.drop = lambda sender, to, message: False
-    for step in range(round((VERIFY + 2) / 0.001)):
+    for step in range(round((VERIFY + 1) / 0.02)):
         if step % 2:
-            cluster["a"].records.register("orders", 2000 + step, f"10.9.{step // 250}.{step % 250}:80")
+            cluster["a"].records.register("orders", 2000 + step, f"10.8.{step // 250}.{step % 250}:80")
         else:
             cluster["a"].records.close(2000 + step - 1)
         cluster["a"].changed()
-        cluster.run(0.001)
+        cluster.run(0.02)
     cluster.run(2 * VERIFY)
     assert cluster.are_equal()
     shrunk = [

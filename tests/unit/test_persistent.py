@@ -69,6 +69,8 @@ class World:
             cluster=None,  # type: ignore[arg-type]
             gate=None,
             is_ready=lambda: True,
+            why_not_ready=lambda: "",
+            distro=None,
         )
         self.connection = self.hub.open("127.0.0.1", 1, grpc=False, now_ms=1)
         (event,) = self.hub.feed(self.connection, REGISTER, 1)

@@ -78,12 +78,14 @@ class World:
         self.hub = Hub()
         self.hub.subscribers[7] = None
         self.configs = Configs()
+        self.is_ready = True
         self.pushes = Pushes(
             hub=self.hub,  # type: ignore[arg-type]
             state_machine=self.configs,  # type: ignore[arg-type]
             wall_clock=lambda: 0,
             merge_seconds=0.1,
             udp_port=None,
+            is_ready=lambda: self.is_ready,
         )
         self.began = trio.current_time()
 

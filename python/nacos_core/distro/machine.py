@@ -179,7 +179,7 @@ class Machine:
         self._effects += [MemberChanged(member.node_id, member.liveness) for member in changed]
         if (responsible := self.members.responsible()) != self._responsible:
             self._responsible = responsible
-            self.records.distro_set_members(responsible)
+            self.records.distro_set_members(responsible, own_id=self.node_id)
         self._add(self.loading.look(now))
         if self._looks_after_holders and self.is_serving:
             self._looks_after_holders = False

@@ -22,11 +22,11 @@ Digest: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Status: TypeAlias = Literal["starting", "serving"]
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True, tag_field="message", gc=False):
+class Message(msgspec.Struct, frozen=True, array_like=True, tag_field="message", gc=False):
     """What all messages have in common."""
 
 
-class Heartbeat(_Message, frozen=True, tag="d-beat"):
+class Heartbeat(Message, frozen=True, tag="d-beat"):
     """The sender lives. ``starting``: it has not loaded yet and answers no client; ``revision``: of its records."""
 
     boot: Number
@@ -34,13 +34,13 @@ class Heartbeat(_Message, frozen=True, tag="d-beat"):
     revision: Number
 
 
-class Leaving(_Message, frozen=True, tag="d-leave"):
+class Leaving(Message, frozen=True, tag="d-leave"):
     """The last word of a node that stops: its clients go elsewhere, so its records stay for the grace."""
 
     boot: Number
 
 
-class Changes(_Message, frozen=True, tag="d-changes"):
+class Changes(Message, frozen=True, tag="d-changes"):
     """Records, whole; each is applied only if it is newer than what the receiver has.
 
     ``is_answer``: what the receiver of other records had newer ones of. It is not answered in turn.
@@ -50,7 +50,7 @@ class Changes(_Message, frozen=True, tag="d-changes"):
     is_answer: bool = False
 
 
-class Verify(_Message, frozen=True, tag="d-verify"):
+class Verify(Message, frozen=True, tag="d-verify"):
     """What the sender holds now, all changes that it sent before included."""
 
     boot: Number
@@ -60,21 +60,21 @@ class Verify(_Message, frozen=True, tag="d-verify"):
     digest: Digest
 
 
-class Verified(_Message, frozen=True, tag="d-verified"):
+class Verified(Message, frozen=True, tag="d-verified"):
     """The sender has the same of the receiver's records as the receiver had at that revision."""
 
     boot: Number
     revision: Number
 
 
-class DigestsWanted(_Message, frozen=True, tag="d-digests?"):
+class DigestsWanted(Message, frozen=True, tag="d-digests?"):
     """For the holder: the digests below these parents."""
 
     boot: Number
     parents: Parents
 
 
-class Digests(_Message, frozen=True, tag="d-digests"):
+class Digests(Message, frozen=True, tag="d-digests"):
     """From the holder: for each parent in turn, the digests of what lies below it."""
 
     boot: Number
@@ -82,14 +82,14 @@ class Digests(_Message, frozen=True, tag="d-digests"):
     digests: bytes
 
 
-class VersionsWanted(_Message, frozen=True, tag="d-versions?"):
+class VersionsWanted(Message, frozen=True, tag="d-versions?"):
     """For the holder: keys and versions of the records in these leaves."""
 
     boot: Number
     leaves: Leaves
 
 
-class Versions(_Message, frozen=True, tag="d-versions"):
+class Versions(Message, frozen=True, tag="d-versions"):
     """From the holder: all that there is in these leaves. What is not named there does not exist any more."""
 
     boot: Number
@@ -97,7 +97,7 @@ class Versions(_Message, frozen=True, tag="d-versions"):
     versions: bytes
 
 
-class RecordsWanted(_Message, frozen=True, tag="d-records?"):
+class RecordsWanted(Message, frozen=True, tag="d-records?"):
     """For the holder: what it knows of these keys, whose leaves it has named the versions of."""
 
     boot: Number
@@ -105,7 +105,7 @@ class RecordsWanted(_Message, frozen=True, tag="d-records?"):
     keys: bytes
 
 
-class RecordsSent(_Message, frozen=True, tag="d-records"):
+class RecordsSent(Message, frozen=True, tag="d-records"):
     """From the holder: what it knows of the keys, be it its own or what another node has adopted."""
 
     boot: Number

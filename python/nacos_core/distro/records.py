@@ -145,7 +145,7 @@ class Records(Protocol):
     def distro_drop(self, node_id: str, boot: int, now_ms: int) -> int:
         """Forgets the connections of a holder; says how many records."""
 
-    def distro_set_members(self, node_ids: list[str]) -> None:
+    def distro_set_members(self, node_ids: Sequence[str], *, own_id: str) -> None:
         """Who may be responsible for addresses; none: this node for all."""
 
     def distro_forget_removals(self, now_ms: int, up_to_revision: int) -> int:

@@ -18,6 +18,7 @@ from nacos_core.cluster.questions import (
     Join,
     Members,
 )
+from nacos_core.distro.messages import Load, Message
 from nacos_core.errors import HandshakeRefused, MembershipRefused, NacosCoreError, NotReady
 from nacos_core.peers.addresses import Member as ListedMember
 from nacos_core.peers.addresses import PeerAddress, parse_member
@@ -29,6 +30,8 @@ from nacos_core.raft.state import Role
 if TYPE_CHECKING:
     import msgspec
 
+    from nacos_core.distro.messages import DistroMessage
+    from nacos_core.drivers.distro import DistroDriver
     from nacos_core.drivers.raft import RaftDriver
     from nacos_core.peers.handshake import Identity as PeerIdentity
     from nacos_core.peers.network import Listener as PeerListener
@@ -78,6 +81,7 @@ class ClusterDriver(Listener):
         self._joined = joined
         self._new_cluster_id = new_cluster_id
         self._raft: RaftDriver | None = None
+        self._distro: DistroDriver | None = None
         self._cluster_id = ""
         self._heard_of: Configuration | None = None
         """Of the cluster that this node is about to join."""
@@ -93,12 +97,18 @@ class ClusterDriver(Listener):
             HandOver: self._asked_to_hand_over,
         }
 
+    def share(self, distro: "DistroDriver") -> None:
+        """Who hears all that members say of publishers; to be called before ``attach``."""
+        self._distro = distro
+        self._peers.callbacks.on_connected = distro.linked
+        self.answer(Load, distro.page_asked)
+
     def attach(self, raft: "RaftDriver") -> None:
         """The replica whose listener this is, and its driver."""
         self._raft = raft
         callbacks = self._peers.callbacks
         callbacks.settle = raft.settle_messages
-        callbacks.on_lost = raft.peer_lost
+        callbacks.on_lost = self._lost
         configuration = raft.replica.machine.state.configuration
         if configuration is not None:
             self._take(configuration)
@@ -124,9 +134,14 @@ class ClusterDriver(Listener):
         """Asks a member. Raises what ``Peers.ask`` raises."""
         return await self._peers.ask(node_id, question, seconds=seconds)
 
-    def send(self, to: str, message: "ReplicaMessage") -> None:
-        """Queues a message of the replica; it may be lost."""
+    def send(self, to: str, message: "ReplicaMessage | DistroMessage") -> None:
+        """Queues a message; it may be lost."""
         self._peers.send(to, message)
+
+    async def drain(self) -> None:
+        """Waits a little until what was queued for the members has been handed to the network."""
+        with trio.move_on_after(limits.LEAVE_SECONDS):
+            await self._peers.drain()
 
     async def run(self, listener: "PeerListener") -> None:
         """Runs until cancelled."""
@@ -198,10 +213,6 @@ class ClusterDriver(Listener):
         member = Member(found.node_id, found.address, found.peer_port, "joining")
         return await self.change_members(AddMember(member))
 
-    def is_connected(self, node_id: str) -> bool:
-        """Whether there is a connection to that member."""
-        return self._peers.is_connected(node_id)
-
     async def hand_over(self, node_id: str) -> None:
         """Has another voter lead. Raises NotReady or what ``Peers.ask`` raises."""
         if self.raft.replica.is_leader:
@@ -231,11 +242,22 @@ class ClusterDriver(Listener):
         if configuration.cluster_id != self._cluster_id:
             self._cluster_id = configuration.cluster_id
             self._peers.renew()
+        if self._distro is not None:
+            self._distro.set_members(configuration)
         self._peers.set_members({member.node_id: peer_address(member) for member in configuration.members})
 
     # --- what peers say --------------------------------------------------------------------------------------------
 
-    def _received(self, sender_id: str, message: "ReplicaMessage") -> None:
+    def _lost(self, node_id: str) -> None:
+        self.raft.peer_lost(node_id)
+        if self._distro is not None:
+            self._distro.unlinked(node_id)
+
+    def _received(self, sender_id: str, message: "ReplicaMessage | DistroMessage") -> None:
+        if isinstance(message, Message):
+            if self._distro is not None:
+                self._distro.receive(sender_id, message)
+            return
         try:
             self.raft.receive(sender_id, message)
         except LogFailed:

@@ -23,7 +23,11 @@ Watcher: TypeAlias = Callable[[], None]
 
 
 class Pushes:
-    """Everything that waits to be told of a change, and the one timer task for all of it."""
+    """Everything that waits to be told of a change, and the one timer task for all of it.
+
+    Args:
+        is_ready: until then nothing of services is sent; what changed meanwhile is told afterwards.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Pushes:
         wall_clock: "WallClock",
         merge_seconds: float,
         udp_port: "UdpPort | None",
+        is_ready: Callable[[], bool],
     ) -> None:
         self._hub = hub
         self._state_machine = state_machine
@@ -51,6 +56,7 @@ class Pushes:
         self._long_polls = LongPolls()
         self._udp = UdpSubscribers()
         self._udp_port = udp_port
+        self._is_ready = is_ready
         if udp_port is not None:
             udp_port.on_acknowledged = self._udp.acknowledged
         self._watchers: dict[tuple[str, Key], dict[object, Watcher]] = {}
@@ -101,6 +107,8 @@ class Pushes:
         now = trio.current_time()
         for key in self._state_machine.take_changed_configs():
             self._config_changed(key, now)
+        if not self._is_ready():
+            return  # the lists are being loaded: nobody is told what is only a part of them
         for key in self._hub.take_changed_services():
             self._tell_watchers("service", key)
             if self._schedule.changed(key, now):

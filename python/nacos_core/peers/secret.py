@@ -1,5 +1,6 @@
 """The cluster secret: what every node of a cluster knows and nobody else does."""
 
+import hmac
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,11 @@ from nacos_core.peers.addresses import Member, is_loopback_host
 
 SECRET_VARIABLE: Final = "NACOS_CORE_CLUSTER_SECRET"
 _READABLE_BY_OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
+
+
+def digest_key(secret: bytes | None, bytes_count: int) -> bytes:
+    """The key of the core's digests: the same on all members, which compare them, and known to nobody else."""
+    return hmac.digest(secret or b"", b"distro digest", "sha256")[:bytes_count]
 
 
 def load_secret(file: Path | None, environment: Mapping[str, str], warn: Callable[[str], None]) -> bytes | None:

@@ -81,7 +81,7 @@ def _describe(context: Context, member: "Member") -> dict[str, object]:
     return {
         "ip": host,
         "port": port,
-        "state": "UP" if context.cluster.is_reachable(member.node_id) else "DOWN",
+        "state": context.cluster.state_of(member.node_id),
         "extendInfo": {
             "raftPort": str(member.peer_port or port + limits.PEER_PORT_OFFSET),
             "version": context.version,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from nacos_core._core import Log
     from nacos_core.drivers.cluster import ClusterDriver
+    from nacos_core.drivers.distro import DistroDriver
     from nacos_core.drivers.raft import RaftDriver
 
 
@@ -65,14 +66,18 @@ class ClusterView:
         self,
         *,
         raft: "RaftDriver",
+        boot: int,
         log: "Log",
         cluster: "ClusterDriver | None",
+        distro: "DistroDriver | None",
         nursery: trio.Nursery,
         settle: "Callable[[], None]",
     ) -> None:
         self._raft = raft
+        self._boot = boot
         self._log = log
         self._cluster = cluster
+        self._distro = distro
         self._nursery = nursery
         self._settle = settle
 
@@ -91,9 +96,17 @@ class ClusterView:
         """Empty: none is known."""
         return self._raft.replica.leader_id
 
-    def is_reachable(self, node_id: str) -> bool:
-        """Whether this node is connected with that member."""
-        return node_id == self.node_id or (self._cluster is not None and self._cluster.is_connected(node_id))
+    @property
+    def boot(self) -> int:
+        """How often this node was started."""
+        return self._boot
+
+    def state_of(self, node_id: str) -> str:
+        """UP, SUSPICIOUS or DOWN: a member as this node sees it."""
+        liveness = self._distro.liveness(node_id) if self._distro is not None else None
+        if liveness is not None:
+            return liveness.value
+        return "UP" if node_id == self.node_id else "DOWN"
 
     def raft_state(self) -> RaftState:
         """As of now."""

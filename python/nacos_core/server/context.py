@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nacos_core.commands import Command
     from nacos_core.config.service import ConfigService
     from nacos_core.drivers.background import Background
+    from nacos_core.drivers.distro import DistroDriver
     from nacos_core.namespaces.service import NamespaceService
     from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.gate import Gate
@@ -45,6 +46,10 @@ class Context:
     gate: "Gate | None"
     """None: authentication is off."""
     is_ready: Callable[[], bool]
+    why_not_ready: Callable[[], str]
+    """What a node that is not ready waits for."""
+    distro: "DistroDriver | None"
+    """None: this node stands alone."""
 
 
 def status_of(error: NacosCoreError) -> int:

@@ -8,8 +8,6 @@ from nacos_core.server.context import Context
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
-_NOT_READY = "the log is not applied yet"
-
 
 def liveness_text(context: Context, request: "HttpRequest") -> None:
     """For the probes of 1.x and 2.x recipes."""
@@ -21,7 +19,7 @@ def readiness_text(context: Context, request: "HttpRequest") -> None:
     if context.is_ready():
         _reply(context, request, pages.TEXT, b"OK")
     else:
-        _reply(context, request, pages.TEXT, _NOT_READY.encode(), 500)
+        _reply(context, request, pages.TEXT, context.why_not_ready().encode(), 500)
 
 
 def liveness_result(context: Context, request: "HttpRequest") -> None:
@@ -34,7 +32,7 @@ def readiness_result(context: Context, request: "HttpRequest") -> None:
     if context.is_ready():
         _reply(context, request, pages.JSON, pages.success("ok"))
     else:
-        _reply(context, request, pages.JSON, pages.failure(pages.SERVER_ERROR, _NOT_READY), 500)
+        _reply(context, request, pages.JSON, pages.failure(pages.SERVER_ERROR, context.why_not_ready()), 500)
 
 
 def state_result(context: Context, request: "HttpRequest") -> None:
