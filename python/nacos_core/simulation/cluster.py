@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nacos_core._core import LogError
 from nacos_core.raft.configuration import (
@@ -20,6 +20,9 @@ from nacos_core.simulation.links import LinkProfile, Links
 from nacos_core.simulation.node import Host, NodeProfile, Process
 from nacos_core.simulation.timeline import Timeline
 
+if TYPE_CHECKING:
+    from nacos_core.raft.messages import ReplicaMessage
+
 OPERATOR_SECONDS: Final = 0.25
 """How often the operator looks after what is to be changed."""
 RETIREMENT_SECONDS: Final = 3.0
@@ -35,7 +38,7 @@ class Cluster:
         self.hosts: dict[str, Host] = {}
         self.invariants = invariants
         self.timeline = timeline
-        self.links = Links(timeline, links, self._deliver)
+        self.links: Links[ReplicaMessage] = Links(timeline, links, self._deliver)
         self.lost_ids: set[str] = set()
         """Nodes whose disks are lost."""
         self.tasks: list[Change] = []

@@ -60,7 +60,9 @@ class Watcher(Protocol):
 class Host:
     """A machine with its disk. ``node_id`` stands on the disk: an empty one gets a new id."""
 
-    def __init__(self, timeline: Timeline, links: Links, watcher: Watcher, profile: NodeProfile, node_id: str) -> None:
+    def __init__(
+        self, timeline: Timeline, links: Links[ReplicaMessage], watcher: Watcher, profile: NodeProfile, node_id: str
+    ) -> None:
         self.node_id = node_id
         self.process: Process | None = None
         self.is_damaged = False

@@ -1,0 +1,200 @@
+"""What must never happen, looked at after every change of a list, and every half second.
+
+Nobody believes what nodes say of each other here: facts are what clients did, and which links and processes worked.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from nacos_core import limits
+from nacos_core.simulation.distro.facts import Facts, Registration
+from nacos_core.simulation.distro.network import CONNECT_SECONDS
+from nacos_core.simulation.distro.node import GROUP, NAMESPACE, Listing, Process
+from nacos_core.simulation.invariants import Violation
+
+if TYPE_CHECKING:
+    from nacos_core.simulation.distro.clients import Subscriber
+    from nacos_core.simulation.distro.cluster import Cluster
+
+LOOK_SECONDS: Final = 0.5
+SERVE_SLACK_SECONDS: Final = 1.5
+PROMPT_SECONDS: Final = 0.1
+"""Over links without faults a change takes no longer, beside the delay of the link."""
+REPAIR_SECONDS: Final = 2 * limits.DISTRO_VERIFY_SECONDS + 3.0
+"""After a fault has ended, within so long what was lost is found by comparing."""
+GRACE_SECONDS: Final = {False: limits.DISTRO_CONNECTION_GRACE_SECONDS, True: limits.DISTRO_ADDRESS_GRACE_SECONDS}
+GONE_SECONDS: Final = (
+    limits.DISTRO_CONNECTION_GRACE_SECONDS
+    + limits.DISTRO_DOWN_SECONDS
+    + limits.DISTRO_VERIFY_SECONDS
+    + 2 * limits.DISTRO_HEARTBEAT_SECONDS
+)
+"""The longest that what is gone is listed while a majority is seen."""
+GONE_ADDRESS_SECONDS: Final = GONE_SECONDS + limits.DISTRO_BEAT_DELETE_SECONDS
+
+VersionKey = tuple[str, str, str, int, str]
+Version = tuple[int, str, int, int]
+
+
+class Watching:
+    """One for a cluster."""
+
+    def __init__(self, cluster: "Cluster", facts: Facts) -> None:
+        self._cluster = cluster
+        self._facts = facts
+        self._timeline = cluster.timeline
+        self._versions: dict[Process, dict[VersionKey, Version]] = {}
+        self._removed: dict[Process, set[VersionKey]] = {}
+
+    # --- lists -----------------------------------------------------------------------------------------------------
+
+    def doubled(self, process: Process, service: str, address: str, versions: set[int]) -> None:
+        """One Line Each, but for what a client has over two connections to one node."""
+        holders = {self._facts.holders[version] for version in versions}
+        if len(holders) > 1 or len(versions) == 1:
+            raise Violation("One Line Each", f"{process.node_id} lists {address} twice in {service}")
+
+    def listed(self, process: Process, service: str, before: Listing, after: Listing) -> None:
+        """Live Instances Stay: one leaves a list only if its holder could not be heard for the whole grace."""
+        for address, shown in before.items():
+            if address in after:
+                continue
+            live = self._facts.live((service, address))
+            if self._timeline.is_traced:
+                self._timeline.note(process.node_id, f"lists {address} in {service} no more")
+            if live is None:
+                continue
+            heard_at = self._heard_at(process, live.process)
+            if shown.version == live.version and self._timeline.now - heard_at < GRACE_SECONDS[live.is_address]:
+                raise Violation(
+                    "Live Instances Stay",
+                    f"{process.node_id} lists {address} in {service} no more, which is alive at {live.process.node_id}"
+                    f" since {live.since:.3f}; that was heard {self._timeline.now - heard_at:.3f} s ago",
+                )
+            self._check_known(process, live, is_listed=False)
+
+    def served(self, process: Process) -> None:
+        """Load Before Serve: who serves knows all that it could have been told since it has started."""
+        self._versions.setdefault(process, {})
+        for key in self._facts.instances:
+            live = self._facts.live(key)
+            if live is None or key[1] in process.lists.get(key[0], {}) or live.is_address:
+                continue
+            good_since = self._cluster.network.good_since(process, live.process)
+            if live.since < process.started_at and good_since < process.started_at + 2 * CONNECT_SECONDS:
+                raise Violation(
+                    "Load Before Serve",
+                    f"{process.node_id} serves without {key[1]} in {key[0]}, alive at {live.process.node_id} since "
+                    f"{live.since:.3f}, connected since {good_since:.3f}; it serves because: "
+                    f"{process.machine.loading.reason}",
+                )
+
+    def told(
+        self,
+        subscriber: "Subscriber",
+        process: Process,
+        service: str,
+        before: Listing,
+        after: Listing,
+        stamp_before: int,
+        stamp: int,
+    ) -> None:
+        """Nothing Shrinks, and Times Rise: what subscribers are told."""
+        if not process.is_serving:
+            raise Violation("Load Before Serve", f"{process.node_id} pushes while it loads")
+        if stamp < stamp_before and not self._cluster.has_jumped:
+            raise Violation(
+                "Times Rise", f"lastRefTime of {service} went back from {stamp_before} to {stamp} at {subscriber.name}"
+            )
+        for address in before:
+            live = self._facts.live((service, address))
+            if address not in after and live is not None:
+                self._check_known(process, live, is_listed=False)
+
+    # --- records ---------------------------------------------------------------------------------------------------
+
+    def applied(self, process: Process) -> None:
+        """Versions Rise: nothing newer is overwritten by what is older; Removals Stay: nor does it come back."""
+        known = self._versions.setdefault(process, {})
+        removed = self._removed.setdefault(process, set())
+        found: dict[VersionKey, Version] = {}
+        for service in self._cluster.services:
+            for each in process.hub.distro_publishers(NAMESPACE, GROUP, service):
+                is_connection = each.kind == "connection"
+                holder = (each.node_id, each.boot) if is_connection else ("", 0)
+                key = (service, each.kind, *holder, each.publisher)
+                version = (each.epoch, each.node_id, each.boot, each.revision)
+                found[key] = version
+                if version < known.get(key, version):
+                    raise Violation("Versions Rise", f"{process.node_id} had {known[key]} of {key}, now {version}")
+        for key in known:
+            if key not in found:
+                removed.add(key)
+        self._versions[process] = found
+
+    # --- now and then ----------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Looks at every node that serves, and at those that do not yet."""
+        self._timeline.after(LOOK_SECONDS, self.look)
+        for process in self._cluster.processes():
+            if not process.is_running:
+                continue
+            if not process.is_serving:
+                self._check_ready(process)
+                continue
+            for (service, address), instance in self._facts.instances.items():
+                listing = process.lists.get(service, {})
+                live = self._facts.live((service, address))
+                if live is not None:
+                    self._check_known(process, live, is_listed=address in listing)
+                elif address in listing and not instance.registrations:
+                    self._check_gone(process, service, address, instance.gone_at, is_silent=instance.is_silent)
+
+    def _check_ready(self, process: Process) -> None:
+        waited = self._timeline.now - max(process.started_at, process.running_since)
+        if waited > process.machine.timing.load_seconds + SERVE_SLACK_SECONDS:
+            raise Violation("Ready In Time", f"{process.node_id} does not serve {waited:.1f} s after its start")
+
+    def _check_known(self, process: Process, live: Registration, *, is_listed: bool) -> None:
+        """Live Instances Are Listed: as soon as whoever lists could know of them."""
+        if is_listed:
+            return
+        now = self._timeline.now
+        since = self._known_since(process, live)
+        if now > since:
+            raise Violation(
+                "Live Instances Are Listed",
+                f"{process.node_id} does not list {live.key[1]} in {live.key[0]}, alive at {live.process.node_id} "
+                f"since {live.since:.3f}; it should have known since {since:.3f}",
+            )
+
+    def _known_since(self, process: Process, live: Registration) -> float:
+        if live.is_address:
+            # Who holds it may be a third node, and who beats where may have changed.
+            return max(self._cluster.disturbed_at, live.since, self._cluster.good_since()) + REPAIR_SECONDS
+        if live.process is process:
+            return live.since
+        good_since = self._cluster.network.good_since(process, live.process)
+        profile = self._cluster.network.links.profile
+        if max(good_since, process.served_at or 0.0) <= live.since and live.process.machine.is_serving:
+            return live.since + PROMPT_SECONDS + profile.delay_max_seconds
+        return max(good_since, live.since, process.started_at) + REPAIR_SECONDS
+
+    def _check_gone(self, process: Process, service: str, address: str, gone_at: float, *, is_silent: bool) -> None:
+        """Gone Instances Go: within the bound, while a majority is seen."""
+        majority_since = process.machine.members.majority_since
+        if majority_since is None:
+            return
+        since = max(gone_at, majority_since, process.running_since, self._cluster.disturbed_at)
+        bound = GONE_ADDRESS_SECONDS if is_silent else GONE_SECONDS
+        if self._timeline.now > since + bound:
+            raise Violation(
+                "Gone Instances Go",
+                f"{process.node_id} lists {address} in {service}, gone since {gone_at:.3f}, for "
+                f"{self._timeline.now - since:.1f} s, and has seen a majority since {majority_since:.3f}",
+            )
+
+    def _heard_at(self, process: Process, other: Process) -> float:
+        if process is other:
+            return self._timeline.now
+        return process.heard.get(other.node_id, -1e9)
