@@ -92,6 +92,33 @@ fn bytes_per_instance(publisher: impl Fn(usize, &str) -> Publisher) -> (usize, u
     (registered, answered)
 }
 
+/// What an instance takes on a node that replicates: at the node that holds it, and at another one.
+fn replicated_bytes_per_instance() -> (usize, usize) {
+    let before = live_bytes();
+    let [mut holder, mut other] = ["a", "b"].map(|id| {
+        let mut registry = Registry::new([7; 16]);
+        registry.distro_open(id, 1).unwrap();
+        registry
+    });
+    for number in 0..INSTANCES {
+        let (ip, service) = (address(number), format!("com.example.service-{:05}", number % SERVICES));
+        let given = vec![instance(&ip, &service)];
+        let publisher = Publisher::Connection(number as u64);
+        holder.publish(&publisher, ("public", "DEFAULT_GROUP", &service), given, NOW_MS).unwrap();
+    }
+    holder.take_changed();
+    let mut told = Vec::new();
+    while let Some(batch) = holder.distro_take_changes(1 << 20) {
+        told.push(batch);
+    }
+    let told_bytes: usize = told.iter().map(|batch| taken(batch.capacity())).sum();
+    let held = (live_bytes() - before - told_bytes) / INSTANCES;
+    told.iter().for_each(|batch| assert!(other.distro_apply(batch, NOW_MS).unwrap().applied > 0));
+    drop(told);
+    other.take_changed();
+    (held, (live_bytes() - before) / INSTANCES - held)
+}
+
 /// The most memory that `action` takes above what was live before.
 fn peak_bytes(action: impl FnOnce()) -> usize {
     let before = live_bytes();
@@ -108,10 +135,19 @@ fn instances_are_small_and_snapshots_allocate_no_more_than_they_hold() {
         println!("by {name}: {registered} bytes per instance, {answered} with every list kept rendered");
         assert!(registered < 1_024 && answered < 1_024, "by {name}: {registered}, {answered}");
     }
+    let (held, known) = replicated_bytes_per_instance();
+    println!("replicated: {held} bytes per instance at its holder, {known} elsewhere");
+    assert!(held < 640 && known < 640, "replicated: {held}, {known}");
     for claimed in [u32::MAX, 1 << 20] {
         let lie = [&claimed.to_le_bytes()[..], &[0; 4096]].concat();
         let peak = peak_bytes(|| {
             Registry::new([7; 16]).restore_persistent(&[b"NPI\x01", &lie[..]].concat(), NOW_MS).unwrap_err();
+            let mut node = Registry::new([7; 16]);
+            node.distro_open("a", 1).unwrap();
+            node.distro_apply(&[b"NPB\x01", &lie[..]].concat(), NOW_MS).unwrap_err();
+            node.distro_apply(&[b"NPB\x01", &[0; 4], &lie[..]].concat(), NOW_MS).unwrap_err();
+            node.distro_records(("a", 1), &[b"NPW\x01", &lie[..]].concat()).unwrap_err();
+            node.distro_differences(("a", 1), &[0], &[&b"NPV\x01"[..], &[0; 8], &lie].concat()).unwrap_err();
             Configs::new([7; 16]).restore(&[&b"NCF\x03"[..], &[0; 16], &lie].concat()).unwrap_err();
         });
         assert!(peak < 64 * lie.len(), "{claimed} claimed in {} bytes: {peak} bytes taken", lie.len());

@@ -29,15 +29,26 @@ pub(in super::super) struct Removal {
 }
 
 /// All that are remembered, by the key of their record.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Removals {
+    count_max: usize,
     table: HashMap<Digest, (u64, Removal), FixedState>,
     /// In the order in which they were heard of.
     order: BTreeMap<u64, Digest>,
     next: u64,
 }
 
+impl Default for Removals {
+    fn default() -> Self {
+        Self::up_to(DISTRO_REMOVALS_COUNT_MAX)
+    }
+}
+
 impl Removals {
+    fn up_to(count_max: usize) -> Self {
+        Self { count_max, table: HashMap::default(), order: BTreeMap::new(), next: 0 }
+    }
+
     pub(super) fn get(&self, key: Digest) -> Option<&Removal> {
         self.table.get(&key).map(|(_, removal)| removal)
     }
@@ -45,7 +56,7 @@ impl Removals {
     /// Where too many are remembered the oldest is forgotten: comparing digests finds what then comes back.
     pub(super) fn insert(&mut self, key: Digest, removal: Removal) {
         self.remove(key);
-        if self.table.len() >= DISTRO_REMOVALS_COUNT_MAX
+        if self.table.len() >= self.count_max
             && let Some((_, oldest)) = self.order.pop_first()
         {
             self.table.remove(&oldest);
@@ -80,5 +91,33 @@ impl Removals {
             self.table.shrink_to_fit();
         }
         before - self.table.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_are_too_many_the_oldest_goes() {
+        let holder = Arc::new(HolderName { node_id: "a".into(), boot: 1 });
+        let removal = |revision| Removal {
+            service: ResourceKey::new(("public", "g", "s")),
+            publisher: PublisherId::Connection(revision),
+            holder: holder.clone(),
+            epoch: 0,
+            revision,
+            removed_ms: 0,
+        };
+        let key = |number: u64| Digest::from_u128(number.into());
+        let mut removals = Removals::up_to(3);
+        // The first is heard of again before there are too many.
+        for (revision, number) in [1, 2, 3, 1, 4].into_iter().enumerate() {
+            removals.insert(key(number), removal(revision as u64 + 1));
+        }
+        let kept: Vec<_> = (1..5).map(|number| removals.get(key(number)).map(|of| of.revision)).collect();
+        assert_eq!(kept, [Some(4), None, Some(3), Some(5)]);
+        assert_eq!(removals.forget(&holder, 4, 0), 2);
+        assert_eq!((removals.table.len(), removals.order.len()), (1, 1));
     }
 }

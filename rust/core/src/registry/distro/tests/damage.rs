@@ -1,7 +1,7 @@
 //! Bytes that are no batch, or no longer one.
 
 use super::*;
-use crate::limits::DISTRO_HOLDERS_COUNT_MAX;
+use crate::limits::{BATCH_INSTANCES_COUNT_MAX, DISTRO_HOLDERS_COUNT_MAX};
 use proptest::prelude::*;
 
 const A: (&str, u64) = ("a", 1);
@@ -83,7 +83,7 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
         "what another node sent cannot be read: a batch of publications must begin with [4e, 50, 42, 01], this begins \
          with [4e, 50, 49, 01]"
     );
-    let holder = [&1u32.to_le_bytes()[..], &[b'a'], &1u64.to_le_bytes()].concat();
+    let holder = [&1u32.to_le_bytes()[..], b"a", &1u64.to_le_bytes()].concat();
     let batch = |holders: u32, head: &[u8]| {
         let holders = [&holders.to_le_bytes()[..], &holder.repeat(holders as usize)].concat();
         let rest = [0; 60];
@@ -94,6 +94,10 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
     assert!(refusal(&batch(1, &[4])).starts_with(&format!("{text} flags at byte ")));
     assert!(refusal(&batch(1, &[0, 1, 0])).starts_with(&format!("{text} holder at byte ")));
     assert!(refusal(&batch(1, &[0, 0, 0])).starts_with(&format!("{text} revision at byte ")));
+    let mut other = node("a");
+    let many = vec![instance("10.0.0.1", 80); BATCH_INSTANCES_COUNT_MAX + 1];
+    other.publish(&Publisher::Connection(1), KEY, many, NOW_MS).unwrap();
+    assert!(refusal(&changes(&mut other)).starts_with(&format!("{text} count of instances at byte ")));
     let too_many = u32::try_from(DISTRO_HOLDERS_COUNT_MAX + 1).unwrap();
     assert!(refusal(&batch(too_many, &[])).starts_with(&format!("{text} count of holders at byte ")));
 }
