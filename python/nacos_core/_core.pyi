@@ -293,8 +293,8 @@ class DistroApplied:
     older: int
     """Those that were not."""
     ours: bytes
-    """A batch for the sender, who does not know it: what other holders have made of its records, as of addresses that
-    were taken over. Empty if there is nothing."""
+    """A batch for the sender, who does not know: what is newer here than what it showed, as of addresses that were
+    taken over, or of what a holder removed that is gone since. Empty if there is nothing."""
 
 @final
 class DistroHolder:

@@ -19,8 +19,8 @@ pub struct Applied {
     pub applied: usize,
     /// Those that were not.
     pub older: usize,
-    /// A batch of what other holders have made of the sender's records, as of addresses that were taken over; empty if
-    /// there is nothing. It is for the sender, who does not know.
+    /// A batch of what is newer here than what the sender showed, as of addresses that were taken over, or of what a
+    /// holder removed that is gone since; empty if there is nothing. It is for the sender, who does not know.
     pub ours: Vec<u8>,
 }
 
@@ -30,8 +30,8 @@ struct Known {
     link: Option<u32>,
     /// Whether what came is newer.
     is_news: bool,
-    /// Whether it is newer than what came, and another holder's.
-    is_unknown_to_sender: bool,
+    /// Whether it is newer than what came.
+    is_newer: bool,
 }
 
 impl Registry {
@@ -59,7 +59,7 @@ impl Registry {
                 continue;
             }
             applied.older += 1;
-            if known.is_unknown_to_sender && ours.is_below(DISTRO_BATCH_BYTES_MAX) {
+            if known.is_newer && ours.is_below(DISTRO_BATCH_BYTES_MAX) {
                 self.tell(&known, &mut ours);
             }
         }
@@ -94,7 +94,7 @@ impl Registry {
             key,
             link,
             is_news: known.is_none_or(|known| known < version),
-            is_unknown_to_sender: known.is_some_and(|known| known > version && known.1 != version.1),
+            is_newer: known.is_some_and(|known| known > version),
         }
     }
 

@@ -81,16 +81,11 @@ impl Registry {
         let theirs = decode_versions(theirs)?;
         let held: BTreeMap<u128, u32> = self.held(holder, leaves)?.into_iter().collect();
         let distro = self.distro.as_deref().ok_or(DistroError::NotOpen)?;
-        let is_known = |key: u128, version: (u32, u64)| match held.get(&key) {
-            Some(link) => {
-                let stamp = distro.stamps[*link as usize];
-                (stamp.epoch, stamp.revision) >= version
-            }
-            // Removed since they were asked. If it is another holder's removal, this one must hear of it.
-            None => distro
-                .removals
-                .get(Digest::from_u128(key))
-                .is_some_and(|removal| removal.holder.is(holder) && (removal.epoch, removal.revision) >= version),
+        // What is known here to be removed is asked for all the same: if the other node still has it, it is told so in
+        // answer to what it sends.
+        let is_known = |key: u128, version: (u32, u64)| {
+            let stamp = held.get(&key).map(|link| distro.stamps[*link as usize]);
+            stamp.is_some_and(|stamp| (stamp.epoch, stamp.revision) >= version)
         };
         let wanted = theirs.by_key.iter().filter(|(key, version)| !is_known(**key, **version));
         let wanted: Vec<u128> = wanted.map(|(key, _)| *key).take(DISTRO_WANTED_COUNT_MAX).collect();

@@ -40,10 +40,12 @@ fn registering_and_deregistering_elsewhere_take_over_as_well() {
     assert!(a.withdraw(&Publisher::address("10.0.0.1", 80, true), KEY, NOW_MS));
     assert_eq!(tell(&mut a, &mut b, NOW_MS).applied, 1);
     assert!(list(&mut b).is_empty());
+    assert_eq!(b.distro_forget_removals(NOW_MS, u64::MAX), 0, "it is another's, and not old");
     // The removal has epoch 2 and is another holder's: coming back here is epoch 3.
     beat_first(&mut b, "10.0.0.1", NOW_MS + 2);
     assert_eq!(b.distro_publishers(KEY)[0].epoch, 3);
     assert_eq!(tell(&mut b, &mut a, NOW_MS).applied, 1);
+    assert_eq!(a.distro_forget_removals(NOW_MS, u64::MAX), 0, "it is no removal any more");
     assert_eq!(all_figures(&a), all_figures(&b));
 }
 
@@ -64,6 +66,21 @@ fn an_old_holder_that_does_not_know_is_told() {
     assert_eq!(a.distro_apply(&applied.ours, NOW_MS).unwrap().applied, 2);
     assert_eq!(all_figures(&a), all_figures(&b));
     assert_eq!(list(&mut a), ["10.0.0.1"]);
+}
+
+#[test]
+fn what_a_holder_removed_before_it_went_is_put_right_by_whoever_knows() {
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    beat_first(&mut a, "10.0.0.1", NOW_MS);
+    tell(&mut a, &mut b, NOW_MS);
+    a.withdraw(&Publisher::address("10.0.0.1", 80, true), KEY, NOW_MS);
+    // Only c hears of it, and the holder is gone.
+    tell(&mut a, &mut c, NOW_MS);
+    let (shown, _) = b.distro_load(b"", ALL).unwrap();
+    let told = c.distro_apply(&shown, NOW_MS).unwrap();
+    assert_eq!((told.applied, told.older), (0, 1));
+    assert_eq!(b.distro_apply(&told.ours, NOW_MS).unwrap().applied, 1);
+    assert!(list(&mut b).is_empty());
 }
 
 #[test]

@@ -99,7 +99,9 @@ fn what_is_asked_for_is_what_is_missing_or_older() {
     // What is newer here than what was asked for is not asked for again.
     tell(&mut a, &mut b, NOW_MS);
     let found = b.distro_differences(A, &leaves, &same).unwrap();
-    assert_eq!((found.wanted_count, found.surplus), (0, 1), "the removal is known, and one came since");
+    assert_eq!((found.wanted_count, found.surplus), (1, 1), "one was removed, and one came since");
+    let again = a.distro_records(A, &found.wanted).unwrap();
+    assert_eq!(b.distro_apply(&again, NOW_MS), Ok(Applied::default()), "the holder has it no more");
     assert_eq!(b.distro_drop_surplus(A, &leaves, &same, NOW_MS).unwrap(), 0, "it is newer than what the holder said");
     // Of a holder that is not known, all is.
     let found = node("c").distro_differences(A, &leaves, &theirs).unwrap();
