@@ -1,0 +1,44 @@
+"""What a node tells of itself, of its cluster and of its part in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nacos_core import __version__
+from wire import phrases
+from wire.client import call_http
+
+if TYPE_CHECKING:
+    from support.node_process import NodeProcess
+
+
+def test_the_state_of_a_node_is_told(node: NodeProcess) -> None:
+    v3 = call_http(node.port, "GET", "/nacos/v3/admin/core/state").json["data"]
+    assert (v3["version"], v3["startup_mode"]) == (__version__, "standalone")
+    assert all(value is None or isinstance(value, str) for value in v3.values())
+    v1 = call_http(node.port, "GET", "/nacos/v1/console/server/state").json
+    assert (v1["version"], v1["auth_enabled"]) == (__version__, "false")
+
+
+def test_a_node_alone_is_its_whole_cluster(node: NodeProcess) -> None:
+    own = call_http(node.port, "GET", "/nacos/v3/admin/core/cluster/node/self").json["data"]
+    assert call_http(node.port, "GET", "/nacos/v3/admin/core/cluster/node/list").json["data"] == [own]
+    assert own["address"].endswith(f":{node.port}")
+    state = call_http(node.port, "GET", "/nacos/v3/admin/core/raft/state").json["data"]
+    assert (state["role"], state["followers"]) == ("leader", [])
+    assert state["leaderId"] == state["nodeId"]
+    answer = call_http(node.port, "POST", "/nacos/v3/admin/core/raft/transfer")
+    assert (answer.status, answer.json["code"]) == (400, 20002)
+    assert "stands alone" in answer.json["data"]
+
+
+def test_who_publishes_a_service_is_told(node: NodeProcess) -> None:
+    name = phrases.unique("published")
+    form = {"serviceName": name, "ip": "10.3.0.1", "port": 80}
+    assert call_http(node.port, "POST", phrases.V1_INSTANCE, form=form).text == "ok"
+    path = "/nacos/v3/admin/core/distro/consistency"
+    shown = call_http(node.port, "GET", path, {"serviceName": name}).json["data"]
+    assert (shown["namespaceId"], shown["groupName"], shown["serviceName"]) == ("public", phrases.GROUP, name)
+    assert "10.3.0.1:80" in str(shown["publishers"])
+    assert call_http(node.port, "GET", path).json["code"] == 0
+    assert call_http(node.port, "GET", path, {"serviceName": "@@"}).status == 400
