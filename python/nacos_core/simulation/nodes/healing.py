@@ -29,9 +29,9 @@ class NodesHealing:
         await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
         self._clients.is_open = False
-        for process in self._members():
-            await self._try(f"a write at {process.node_id}", partial(self._clients.write, process, CONFIG_KEY))
-            await self._try(f"a read at {process.node_id}", partial(self._clients.read, process, CONFIG_KEY))
+        for node_id in [process.node_id for process in self._members()]:
+            await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id))
+            await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id))
         await self._wait("all members with all entries", EQUAL_SECONDS, self._are_equal)
         self._check_stores()
 
@@ -48,6 +48,11 @@ class NodesHealing:
             if trio.current_time() >= end:
                 raise Violation("Heals", f"{SERVE_SECONDS:g} s were not enough for {what}: {self._describe()}")
             await trio.sleep(STEP_SECONDS)
+
+    async def _call(self, call: Callable[[Process, str], Awaitable[bool]], node_id: str) -> bool:
+        """At whichever process the node has now: one that was asked to stop may leave after the faults are over."""
+        process = self._cluster.hosts[node_id].process
+        return process is not None and await call(process, CONFIG_KEY)
 
     def _members(self) -> Sequence[Process]:
         configuration = self._cluster.configuration()
