@@ -144,7 +144,7 @@ def test_nothing_goes_without_a_majority() -> None:
     cluster.kill("b")
     cluster.run(600)
     assert cluster["c"].listed() == ["10.0.0.1:80"]
-    (holder,) = [each for each in consistency(cluster["c"].machine, cluster.now).holders if each.node_id == "a"]
+    (holder,) = [each for each in consistency(cluster["c"].machine, cluster.now, {}).holders if each.node_id == "a"]
     assert holder.is_stale
     assert (holder.gone, holder.drops_in_ms) == ("down", None)
 

@@ -51,7 +51,7 @@ def lose_changes(to: str) -> Callable[[str, str, object], bool]:
 
 
 def repairs(cluster: Cluster, node: str, holder: str) -> tuple[int, int]:
-    (view,) = [each for each in consistency(cluster[node].machine, cluster.now).holders if each.node_id == holder]
+    (view,) = [each for each in consistency(cluster[node].machine, cluster.now, {}).holders if each.node_id == holder]
     return view.repairs, view.repaired_records
 
 

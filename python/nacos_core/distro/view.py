@@ -1,5 +1,6 @@
 """What a node shows of all this: who is there, who holds what, and why something is still listed."""
 
+from collections.abc import Mapping
 from math import isinf
 
 import msgspec
@@ -24,6 +25,8 @@ class MemberView(msgspec.Struct, frozen=True, rename="camel"):
     """None: not yet."""
     verified_revision: int
     """Up to there it has confirmed what this node holds."""
+    sent_bytes: int
+    """Frames of these rules that it was sent since this node started."""
 
 
 class HolderView(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,8 +92,8 @@ class PublisherView(msgspec.Struct, frozen=True, rename="camel"):
     """Why it is still here."""
 
 
-def consistency(machine: Machine, now: float) -> Consistency:
-    """As of now; seconds."""
+def consistency(machine: Machine, now: float, sent_bytes: Mapping[str, int]) -> Consistency:
+    """As of now; seconds. ``sent_bytes``: by member."""
     return Consistency(
         node_id=machine.node_id,
         boot=machine.boot,
@@ -98,7 +101,7 @@ def consistency(machine: Machine, now: float) -> Consistency:
         reason=machine.loading.reason,
         sees_majority=machine.members.majority_since is not None,
         responsible=machine.members.responsible() or [machine.node_id],
-        members=[_member(member, now) for member in machine.members.others],
+        members=[_member(member, now, sent_bytes.get(member.node_id, 0)) for member in machine.members.others],
         holders=[_holder(machine, holder, now) for holder in machine.records.distro_holders()],
     )
 
@@ -139,7 +142,7 @@ def _why(machine: Machine, found: Publisher, absence: Absence | None, now: float
     return f"{gone}; the node that is responsible now adopts it and waits for its beats"
 
 
-def _member(member: Member, now: float) -> MemberView:
+def _member(member: Member, now: float, sent_bytes: int) -> MemberView:
     return MemberView(
         node_id=member.node_id,
         state=member.liveness.value,
@@ -148,6 +151,7 @@ def _member(member: Member, now: float) -> MemberView:
         is_linked=member.is_linked,
         heard_ms_ago=_ms(member.silent_seconds(now)) if member.boot else None,
         verified_revision=member.verified_revision,
+        sent_bytes=sent_bytes,
     )
 
 

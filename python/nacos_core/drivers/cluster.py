@@ -134,9 +134,9 @@ class ClusterDriver(Listener):
         """Asks a member. Raises what ``Peers.ask`` raises."""
         return await self._peers.ask(node_id, question, seconds=seconds)
 
-    def send(self, to: str, message: "ReplicaMessage | DistroMessage") -> None:
-        """Queues a message; it may be lost."""
-        self._peers.send(to, message)
+    def send(self, to: str, message: "ReplicaMessage | DistroMessage") -> int:
+        """Queues a message, which may be lost, and gives its bytes; 0 if it was dropped."""
+        return self._peers.send(to, message)
 
     async def drain(self) -> None:
         """Waits a little until what was queued for the members has been handed to the network."""

@@ -48,7 +48,7 @@ class DistroDriver:
     """The loops around one machine.
 
     Args:
-        send: queues a message for a member; it may be lost.
+        send: queues a message for a member, which may be lost, and gives its bytes.
         ask: asks a member.
         settle: called after records of others have changed here, for what subscribers have to be told.
     """
@@ -58,7 +58,7 @@ class DistroDriver:
         *,
         machine: "Machine",
         hub: "Hub",
-        send: "Callable[[str, DistroMessage], object]",
+        send: "Callable[[str, DistroMessage], int]",
         ask: Ask,
         settle: Callable[[], None],
     ) -> None:
@@ -73,6 +73,8 @@ class DistroDriver:
         self._sleeps_until = float("inf")
         self._timer_changed = trio.Event()
         self._is_muted = False
+        self._sent_bytes: dict[str, int] = {}
+        """By member; answers to those that load are not counted."""
 
     @property
     def is_serving(self) -> bool:
@@ -100,7 +102,7 @@ class DistroDriver:
 
     def consistency(self) -> view.Consistency:
         """What this node knows of all, as of now."""
-        return view.consistency(self._machine, trio.current_time())
+        return view.consistency(self._machine, trio.current_time(), self._sent_bytes)
 
     def publishers(self, namespace: str, group: str, service: str) -> list[view.PublisherView]:
         """Who offers a service, and why they are still listed."""
@@ -214,7 +216,7 @@ class DistroDriver:
         if self._is_muted:
             return
         try:
-            self._send(to, message)
+            self._sent_bytes[to] = self._sent_bytes.get(to, 0) + self._send(to, message)
         except FrameError as error:
             _logger.error("a %s for node %s is too long: %s", type(message).__name__, to, error)
 

@@ -61,7 +61,7 @@ class RaftDriver:
         replica: Replica,
         log: "Log",
         sync: LogSync,
-        send: "Callable[[str, ReplicaMessage], None]",
+        send: "Callable[[str, ReplicaMessage], object]",
         settle: Callable[[], None],
         synced: Callable[[], None],
         aside: "Aside",

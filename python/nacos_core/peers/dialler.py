@@ -116,9 +116,9 @@ class Link:
         self._woken = trio.Event()
         self._last_complaint = ""
 
-    def send(self, message: "msgspec.Struct") -> bool:
-        """Queues a message; False if there is no connection, or too much waits. Does not wait."""
-        return self.wire is not None and self.wire.tell(message)
+    def send(self, message: "msgspec.Struct") -> int:
+        """Queues a message and gives its bytes; 0 if there is no connection, or too much waits. Does not wait."""
+        return 0 if self.wire is None else self.wire.tell(message)
 
     def wake(self) -> None:
         """The member has shown that it lives: dial it now."""

@@ -108,26 +108,26 @@ class Peers:
                 if self._nursery is not None:
                     self._nursery.start_soon(link.run)
 
-    def send(self, node_id: str, message: "msgspec.Struct") -> bool:
+    def send(self, node_id: str, message: "msgspec.Struct") -> int:
         """Queues a message and does not wait. Whether it arrives is not known; what one connection carries arrives in
         order. A node to which this one has no connection of its own, because it is not a member or was not reached yet,
         is told over the last one that was accepted from it.
 
         Returns:
-            False if it was dropped: there is no connection, or too much waits for that node.
+            Its bytes as they are sent; 0 if it was dropped: there is no connection, or too much waits for that node.
 
         Raises:
             FrameError: the message is longer than any frame may be.
         """
         link = self._links.get(node_id)
-        if link is not None and link.send(message):
-            return True
+        if link is not None and (sent_bytes := link.send(message)):
+            return sent_bytes
         for wire in reversed(self._accepted):
             if wire.peer.node_id == node_id:
                 return wire.tell(message)
         if link is not None:
             link.dropped_count += 1
-        return False
+        return 0
 
     async def ask(self, node_id: str, request: "msgspec.Struct", *, seconds: float = limits.PEER_CALL_SECONDS) -> Any:
         """Asks a member over the connection that there is, and gives its answer. Cancelled, the outcome is not known.

@@ -121,9 +121,9 @@ class Wire:
         self._is_over = False
         self._scope = trio.CancelScope()
 
-    def tell(self, message: msgspec.Struct) -> bool:
-        """Queues a message; False if it was dropped because too much waits. Does not wait."""
-        return not self._is_over and self._put(Tell(message))
+    def tell(self, message: msgspec.Struct) -> int:
+        """Queues a message and gives its bytes; 0 if it was dropped because too much waits. Does not wait."""
+        return 0 if self._is_over else self._put(Tell(message))
 
     async def ask(self, request: msgspec.Struct) -> Any:
         """Asks and waits for the answer; there is no time limit, whoever calls sets one. Cancelled, the answer is
@@ -239,8 +239,9 @@ class Wire:
         finally:
             self._answering_count -= 1
 
-    def _put(self, frame: "AnyFrame") -> bool:
-        return self._outbox.put(encode(frame))
+    def _put(self, frame: "AnyFrame") -> int:
+        data = encode(frame)
+        return len(data) if self._outbox.put(data) else 0
 
 
 @dataclass(slots=True)
