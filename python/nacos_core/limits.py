@@ -31,6 +31,10 @@ HISTORY_TRIM_MS: Final = 10 * 60 * 1000
 HISTORY_LOOK_COUNT: Final = 1000
 """Events that one command to trim looks at."""
 HISTORY_PAGE_SIZE_MAX: Final = 500
+VALIDATION_FAST_CHARACTERS_MAX: Final = 1024 * 1024
+"""Contents that are longer are not checked against their type; this holds for JSON, XML and properties."""
+VALIDATION_SLOW_CHARACTERS_MAX: Final = 64 * 1024
+"""The same for YAML and TOML, which take some microseconds for each line."""
 CONFIG_PAGE_SIZE_MAX: Final = 1000
 """Larger pages are cut to this, and counted so."""
 CONFIG_PAGE_BYTES_MAX: Final = 32 * 1024 * 1024

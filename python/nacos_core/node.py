@@ -14,6 +14,7 @@ from nacos_core import _core, keys, limits
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
+from nacos_core.config.validation import Validation
 from nacos_core.drivers.background import Background
 from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
@@ -189,7 +190,7 @@ class Node:
             is_ready=lambda: self._is_ready,
         )
         self._writes = Writes(self._raft)
-        config_service = ConfigService()
+        config_service = ConfigService(Validation(settings.config_validation))
         context = Context(
             settings=settings,
             version=_core.__version__,

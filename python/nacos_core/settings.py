@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nacos_core import limits
+from nacos_core.config.validation import Strictness
 from nacos_core.errors import SettingsError
 from nacos_core.peers.secret import load_secret
 
@@ -32,6 +33,8 @@ class Settings:
     insecure: bool = False
     log_level: str = "info"
     push_merge_ms: int = 100
+    config_validation: Strictness = Strictness.OFF
+    """What happens to a content that is not what its type says."""
     cluster: str | None = None
     """The members that begin together: ``host:port`` of each, by commas, this node among them."""
     join: str | None = None
@@ -106,6 +109,13 @@ def _log_level(value: object) -> str:
     return value.lower()
 
 
+def _strictness(value: object) -> Strictness:
+    try:
+        return Strictness(value.lower() if isinstance(value, str) else value)
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(each.value for each in Strictness)}") from None
+
+
 def _folder(value: object) -> Path:
     return Path(_text(value))
 
@@ -141,6 +151,12 @@ OPTIONS: Final = (
         _number(0, 3_600_000),
         "a member that starts answers after so long, even if it could not load from another one (10000)",
         "MS",
+    ),
+    Option(
+        "config_validation",
+        _strictness,
+        "contents that are not of their type: off, warn or error (off)",
+        "off|warn|error",
     ),
     Option(
         "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"

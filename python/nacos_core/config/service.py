@@ -4,6 +4,7 @@ from typing import TypedDict, Unpack
 
 from nacos_core.commands import PublishConfig, RemoveConfig
 from nacos_core.config import rules
+from nacos_core.config.validation import Validation
 
 
 class Attributes(TypedDict, total=False):
@@ -25,6 +26,9 @@ class Attributes(TypedDict, total=False):
 class ConfigService:
     """Makes the commands; every API that publishes or removes goes through here."""
 
+    def __init__(self, validation: Validation | None = None) -> None:
+        self._validation = validation or Validation()
+
     def publication(
         self,
         tenant: str | None,
@@ -38,7 +42,7 @@ class ConfigService:
 
         Raises:
             ParameterRefused: a name breaks the rules of names.
-            ConfigRefused: a name or the content is blank, or something is too long.
+            ConfigRefused: a name or the content is blank, something is too long, or the content is not of its type.
         """
         namespace = rules.namespace_of(tenant)
         rules.check_key(namespace, group, data_id)
@@ -53,6 +57,7 @@ class ConfigService:
             **attributes,
         )
         rules.check_attributes(command)
+        self._validation.check(namespace, group, data_id, command.type, content)
         return command
 
     def removal(
