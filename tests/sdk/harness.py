@@ -215,6 +215,11 @@ class Client:
             told = [f"{received - since:+.3f} s: {event}" for received, event in self._events[-8:]]
         raise AssertionError(f"not heard within {within_s} s; last events: {told}; {self.describe()}")
 
+    def events(self, kind: str, since: float) -> list[Event]:
+        """What it was told of that kind from then on."""
+        with self._changed:
+            return [event for received, event in self._events if received >= since and event["event"] == kind]
+
     def describe(self) -> str:
         errors = (self._folder / "stderr").read_text(errors="replace")[-3000:]
         return f"{self.kind.name}, exit code {self._process.poll()}, standard error ends: {errors!r}"
