@@ -6,8 +6,12 @@ use super::{ConfigKey, Configs, StoredConfig};
 use crate::limits::{SEARCH_KEY_BYTES, SEARCH_PIECE_BYTES, SEARCH_SKIP_COUNT};
 use memchr::memmem::Finder;
 use std::collections::HashSet;
+use std::hint::black_box;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
+
+/// How many configs are asked the same question before the next one.
+const LOOKED_AT_COUNT: usize = 32;
 
 /// What a text has to be like.
 #[derive(Debug)]
@@ -79,23 +83,27 @@ impl Filter {
         patterns.iter().all(|pattern| pattern.is_none()) && tags.is_empty() && types.is_empty() && ids.is_none()
     }
 
-    /// The cheap questions first. The content is read only if all the others are answered with yes.
-    fn is_met_by(&self, key: &ConfigKey, config: &StoredConfig, read_bytes: &mut usize) -> bool {
+    /// Leaves those that are wanted, and returns how many bytes of contents were read for that: the cheap questions come
+    /// first, and each is asked of all before the next one, so that the memory is waited for once and not for each.
+    fn keep(&self, few: &mut Vec<(&ConfigKey, &Arc<StoredConfig>)>) -> usize {
+        few.retain(|(key, config)| self.is_met_by_all_but_content_of(key, config));
+        let Some(pattern) = &self.content else { return 0 };
+        let read_bytes = few.iter().map(|(_, config)| config.content.len()).sum();
+        black_box(few.iter().fold(0, |sum, (_, config)| sum ^ config.content.first().copied().unwrap_or_default()));
+        few.retain(|(_, config)| pattern.is_met_by(&config.content));
+        read_bytes
+    }
+
+    fn is_met_by_all_but_content_of(&self, key: &ConfigKey, config: &StoredConfig) -> bool {
         let meets = |pattern: &Option<Pattern>, text: &str| {
             pattern.as_ref().is_none_or(|pattern| pattern.is_met_by(text.as_bytes()))
         };
-        if !(meets(&self.group, key.group())
+        meets(&self.group, key.group())
             && meets(&self.data_id, key.name())
-            && meets(&self.application, &config.app_name)
+            && self.application.as_ref().is_none_or(|pattern| pattern.is_met_by(config.app_name.as_bytes()))
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&config.id()))
             && (self.types.is_empty() || self.types.iter().any(|kind| **kind == *config.kind))
-            && self.has_a_tag_of(config))
-        {
-            return false;
-        }
-        let Some(pattern) = &self.content else { return true };
-        *read_bytes += config.content.len();
-        pattern.is_met_by(&config.content)
+            && self.has_a_tag_of(config)
     }
 
     fn has_a_tag_of(&self, config: &StoredConfig) -> bool {
@@ -175,22 +183,26 @@ impl Configs {
     }
 
     fn look_through(&self, search: &mut Search) -> bool {
-        let mut taken_bytes = 0;
         let (mut found, mut after) = (Vec::new(), None);
-        let mut total_count = search.total_count;
-        for (key, config) in self.behind(search, 0) {
-            taken_bytes += SEARCH_KEY_BYTES;
-            if search.filter.is_met_by(key, config, &mut taken_bytes) {
+        let (mut taken_bytes, mut total_count) = (0, search.total_count);
+        let mut rest = self.behind(search, 0);
+        let mut few = Vec::with_capacity(LOOKED_AT_COUNT);
+        loop {
+            few.extend(rest.by_ref().take(LOOKED_AT_COUNT));
+            let Some(&(last, _)) = few.last() else { break };
+            taken_bytes += few.len() * SEARCH_KEY_BYTES + search.filter.keep(&mut few);
+            for (key, config) in few.drain(..) {
                 if total_count >= search.skip_count && total_count - search.skip_count < search.count {
                     found.push((key.clone(), Arc::clone(config)));
                 }
                 total_count += 1;
             }
             if taken_bytes >= SEARCH_PIECE_BYTES {
-                after = Some(key.clone());
+                after = Some(last.clone());
                 break;
             }
         }
+        drop(rest);
         search.total_count = total_count;
         search.found.append(&mut found);
         let is_done = after.is_none();
