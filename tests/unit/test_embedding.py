@@ -238,9 +238,10 @@ async def test_a_connection_over_any_stream() -> None:
         assert await ask(stream, publish) == (200, b"true")
         assert await ask(stream, get("/nacos/v1/cs/configs?dataId=a.yaml&group=G")) == (200, b"a: 1")
         assert (await ask(stream, get("/nacos/v1/cs/configs?dataId=b&group=G")))[0] == 404
-        for other in ("show=all", "search=accurate"):
-            status, _ = await ask(stream, get(f"/nacos/v1/cs/configs?dataId=a.yaml&group=G&{other}"))
-            assert status == 501, "what is there must not be said to be absent"
+        for other, status in (("show=all", 200), ("search=accurate&pageNo=1&pageSize=1", 200), ("search=blur", 400)):
+            assert (await ask(stream, get(f"/nacos/v1/cs/configs?dataId=a.yaml&group=G&{other}")))[0] == status
+        beta = get("/nacos/v1/cs/configs?dataId=a.yaml&group=G&beta=true")
+        assert (await ask(stream, beta))[0] == 501, "what is there must not be said to be absent"
         assert await ask(stream, post("/nacos/v1/ns/instance", "serviceName=orders&ip=10.0.0.1&port=80")) == (
             200,
             b"ok",
