@@ -3,6 +3,7 @@
 import traceback
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from nacos_core.simulation.clients import ClientProfile, Clients
 from nacos_core.simulation.cluster import Cluster
@@ -14,6 +15,9 @@ from nacos_core.simulation.invariants import Invariants, Violation
 from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.node import NodeProfile
 from nacos_core.simulation.timeline import Timeline, Trace
+
+CALLS_PER_SECOND_MIN: Final = 100 / 30
+"""What is promised of 30 simulated seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,11 @@ class Simulation:
         try:
             self.cluster.start()
             self.timeline.run_until(self.seconds)
+            # A seed whose faults left the clients little to do goes on until they have done enough.
+            while (
+                self.clients.calls_count < self.seconds * CALLS_PER_SECOND_MIN and self.timeline.now < 2 * self.seconds
+            ):
+                self.timeline.run_until(self.timeline.now + 1)
             self.faults.stop()
             Healing(self.cluster, self.clients).check()
         except Violation as violation:
