@@ -141,7 +141,7 @@ class Repairs:
             self.checked(holder_id).repairs += 1
         repair.versions = versions.versions
         return [
-            Send(holder_id, RecordsWanted(repair.boot, repair.compared, found.wanted if found.wanted_count else b""))
+            Send(holder_id, RecordsWanted(repair.boot, repair.compared, found.wanted))
         ]
 
     def records_came(self, holder_id: str, sent: RecordsSent, now: float, now_ms: int) -> list[Effect]:

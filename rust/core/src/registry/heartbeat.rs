@@ -75,12 +75,13 @@ impl Registry {
     /// Returns how many instances became unhealthy and how many were removed.
     fn expire_one(&mut self, link: u32, now_ms: u64, remove_late: bool) -> (usize, usize) {
         let publication = &self.publications.get(link).value;
-        let silent_ms = now_ms.saturating_sub(self.beats.get(publication.beat).since_ms);
+        let since_ms = self.beats.get(publication.beat).since_ms;
+        let silent_ms = now_ms.saturating_sub(since_ms);
         let entries = publication.entries.as_slice();
         let Some(metadata) = entries.first().map(|entry| &entry.instance.metadata) else { return (0, 0) };
         if remove_late && silent_ms > metadata.delete_timeout_ms() {
             let removed = entries.len();
-            let holder = self.take_out(link, now_ms);
+            let holder = self.take_out(link, since_ms, now_ms);
             self.retire(holder, now_ms);
             return (0, removed);
         }

@@ -64,7 +64,7 @@ impl Registry {
     /// Removes what `publisher` has in a service; the instances are not compared. False if there was nothing.
     pub fn withdraw(&mut self, publisher: &Publisher, key: KeyParts<'_>, now_ms: u64) -> bool {
         let Some(link) = self.find_publication(publisher.borrowed(), key) else { return false };
-        let holder = self.take_out(link, now_ms);
+        let holder = self.take_out(link, now_ms, now_ms);
         self.retire(holder, now_ms);
         true
     }
@@ -74,7 +74,7 @@ impl Registry {
         let Some(holder) = self.publishers.find(publisher.borrowed()) else { return 0 };
         let links = self.publications.of_holder(holder).collect::<Vec<_>>();
         for link in &links {
-            self.take_out(*link, now_ms);
+            self.take_out(*link, now_ms, now_ms);
         }
         self.forget(holder);
         links.len()
@@ -190,12 +190,13 @@ impl Registry {
         self.services.shift(service, before.shown + others.lost, shown + others.gained, now_ms);
     }
 
-    /// Ends a publication, and returns its publisher, which may be left without any.
-    pub(super) fn take_out(&mut self, link: u32, now_ms: u64) -> u32 {
+    /// Ends a publication, and returns its publisher, which may be left without any. `silent_ms`: wall time of what was
+    /// heard of it last, which may be that it ends.
+    pub(super) fn take_out(&mut self, link: u32, silent_ms: u64, now_ms: u64) -> u32 {
         let removal = self.distro.is_some().then(|| self.removal_of(link)).flatten();
         let holder = self.discard(link, now_ms);
         if let Some(removal) = removal {
-            self.note_removal(removal, now_ms);
+            self.note_removal(removal, silent_ms, now_ms);
         }
         holder
     }

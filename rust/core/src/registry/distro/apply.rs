@@ -1,6 +1,7 @@
 //! Taking in what other nodes say: what is newer than what is known here counts, and the rest does nothing.
 
 use super::super::Registry;
+use super::super::deadlines::NOWHERE;
 use super::super::digest::Digest;
 use super::super::model::{Instance, Publisher, PublisherRef};
 use super::Distro;
@@ -135,6 +136,10 @@ impl Registry {
 
     fn take_in_removal(&mut self, holder: u32, record: &Record<'_>, known: &Known, now_ms: u64) {
         if let Some(link) = known.link {
+            if self.was_heard_since(link, record.published_ms) {
+                self.reclaim(link, holder, record.epoch, now_ms);
+                return;
+            }
             let publisher = self.discard(link, now_ms);
             self.retire(publisher, now_ms);
         }
@@ -152,9 +157,19 @@ impl Registry {
             holder: holder.name.clone(),
             epoch: record.epoch,
             revision: record.revision,
+            silent_ms: record.published_ms,
             removed_ms: now_ms,
         };
         distro.removals.insert(known.key, removal);
+    }
+
+    /// Whether an address that this node holds beat here later than that; wall time.
+    ///
+    /// Apart from each other, another node took it over and heard nothing of it, while it was well here.
+    fn was_heard_since(&self, link: u32, silent_ms: u64) -> bool {
+        let beat = self.publications.get(link).value.beat;
+        let is_own = self.distro.as_deref().is_some_and(|distro| distro.is_own(link));
+        is_own && beat != NOWHERE && self.beats.get(beat).since_ms > silent_ms
     }
 
     /// Appends what is known here of a record.

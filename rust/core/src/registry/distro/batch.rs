@@ -96,7 +96,7 @@ impl Batch {
     /// Appends a removal.
     pub(super) fn removal(&mut self, removal: &Removal) {
         let flags = if matches!(removal.publisher, PublisherId::Address(..)) { ADDRESS } else { 0 };
-        self.head(flags | REMOVED, &removal.holder, (removal.epoch, removal.revision, 0));
+        self.head(flags | REMOVED, &removal.holder, (removal.epoch, removal.revision, removal.silent_ms));
         self.key(removal.service.parts());
         match &removal.publisher {
             PublisherId::Connection(number) => self.records.put_u64(*number),
@@ -135,6 +135,7 @@ pub(super) struct Record<'a> {
     pub(super) holder: usize,
     pub(super) epoch: u32,
     pub(super) revision: u64,
+    /// Of a removal: `Removal::silent_ms`.
     pub(super) published_ms: u64,
     pub(super) key: KeyParts<'a>,
     pub(super) publisher: Publishing<'a>,

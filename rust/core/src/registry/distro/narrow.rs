@@ -19,9 +19,10 @@ const VERSION_BYTES: usize = KEY_BYTES + 4 + 8;
 /// What another node has and this one has not, and the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differences {
-    /// The keys of records to ask for: missing here, or older. At most `limits::DISTRO_WANTED_COUNT_MAX` at once.
+    /// The keys of records to ask about: those that are missing here or older, and those that the other node has not: it
+    /// may know who took them over. At most `limits::DISTRO_WANTED_COUNT_MAX` at once.
     pub wanted: Vec<u8>,
-    /// How many those are.
+    /// How many are missing here or older.
     pub wanted_count: usize,
     /// How many records are here that the other node has not.
     pub surplus: usize,
@@ -89,15 +90,17 @@ impl Registry {
         };
         let wanted = theirs.by_key.iter().filter(|(key, version)| !is_known(**key, **version));
         let wanted: Vec<u128> = wanted.map(|(key, _)| *key).take(DISTRO_WANTED_COUNT_MAX).collect();
+        let surplus: Vec<u128> = held.keys().filter(|key| !theirs.by_key.contains_key(*key)).copied().collect();
+        let asked: Vec<_> = wanted.iter().chain(&surplus).take(DISTRO_WANTED_COUNT_MAX).collect();
         let mut out = Content::WantedPublications.header().to_vec();
-        out.put_count(wanted.len());
-        wanted.iter().for_each(|key| out.extend_from_slice(&key.to_be_bytes()));
-        let surplus = held.keys().filter(|key| !theirs.by_key.contains_key(*key)).count();
-        Ok(Differences { wanted: out, wanted_count: wanted.len(), surplus })
+        out.put_count(asked.len());
+        asked.iter().for_each(|key| out.extend_from_slice(&key.to_be_bytes()));
+        Ok(Differences { wanted: out, wanted_count: wanted.len(), surplus: surplus.len() })
     }
 
-    /// A batch of a holder's records that another node asked for, as far as they are still there; about
-    /// `limits::DISTRO_BATCH_BYTES_MAX` at most, and what is left is found by the next comparison.
+    /// A batch of a holder's records that another node asked for, as far as they are still there, and of addresses among
+    /// them that others have taken over, which whoever asks may not know; about `limits::DISTRO_BATCH_BYTES_MAX` at most,
+    /// and what is left is found by the next comparison.
     ///
     /// # Errors
     /// `Unreadable` if `wanted` is not what `distro_differences` gives.
@@ -105,15 +108,46 @@ impl Registry {
         let wanted = decode_wanted(wanted)?;
         let leaves: Vec<usize> = wanted.iter().map(|key| leaf_of(Digest::from_u128(*key))).collect();
         let held = self.held(holder, &leaves)?;
+        let mut links: Vec<_> = held.into_iter().filter(|(key, _)| wanted.contains(key)).collect();
+        let missing: HashSet<u128> = links.iter().fold(wanted, |mut missing, (key, _)| {
+            missing.remove(key);
+            missing
+        });
+        if !missing.is_empty() {
+            links.extend(self.taken_over(&missing));
+        }
         let distro = self.distro.as_deref().ok_or(DistroError::NotOpen)?;
         let mut batch = Batch::default();
-        for (_, link) in held.into_iter().filter(|(key, _)| wanted.contains(key)) {
+        for (_, link) in links {
             if !batch.is_below(DISTRO_BATCH_BYTES_MAX) {
                 break;
             }
             batch.record(&self.publications, &self.publishers, &self.services, distro, link);
         }
+        let removals = missing.iter().filter_map(|key| distro.removals.get(Digest::from_u128(*key)));
+        let mut removals: Vec<_> = removals.filter(|removal| !removal.holder.is(holder)).collect();
+        removals.sort_unstable_by(|one, other| (&one.holder, one.revision).cmp(&(&other.holder, other.revision)));
+        for removal in removals {
+            if batch.is_below(DISTRO_BATCH_BYTES_MAX) {
+                batch.removal(removal);
+            }
+        }
         Ok(batch.finish())
+    }
+
+    /// The records of addresses among these keys, whoever holds them.
+    fn taken_over(&mut self, keys: &HashSet<u128>) -> Vec<(u128, u32)> {
+        let Some(distro) = self.distro.as_deref() else { return Vec::new() };
+        let stamps = distro.stamps.iter().zip(0u32..).filter(|(stamp, _)| stamp.revision != 0);
+        let is_address = |link: &u32| {
+            let publisher = &self.publishers.get(self.publications.get(*link).holder).publisher;
+            matches!(publisher, Publisher::Address { .. })
+        };
+        let links: Vec<u32> = stamps.map(|(_, link)| link).filter(is_address).collect();
+        let all = links.into_iter().map(|link| (self.record_key(link).to_u128(), link));
+        let mut found: Vec<_> = all.filter(|(key, _)| keys.contains(key)).collect();
+        found.sort_unstable();
+        found
     }
 
     /// Drops the records of a holder in these leaves that the holder itself has not got, by the versions that it gave.
@@ -158,6 +192,7 @@ impl Registry {
             holder: distro.holders.get(stamp.holder).name.clone(),
             epoch: stamp.epoch,
             revision,
+            silent_ms: now_ms,
             removed_ms: now_ms,
         };
         let publisher = self.discard(link, now_ms);

@@ -176,6 +176,17 @@ impl Registry {
         is_to_take
     }
 
+    /// Makes this node the holder again of an address' record that another one took over and removed.
+    pub(super) fn reclaim(&mut self, link: u32, holder: u32, epoch: u32, now_ms: u64) {
+        let before = self.begin(link);
+        if let Some(distro) = &mut self.distro {
+            distro.forget_change(link);
+            let stamp = &mut distro.stamps[link as usize];
+            (stamp.holder, stamp.epoch) = (holder, epoch);
+        }
+        self.settle(link, before, Cause::Altered, now_ms);
+    }
+
     /// What is to be remembered when this node removes a publication; nothing if it is no record, or nobody is to know.
     pub(in super::super) fn removal_of(&mut self, link: u32) -> Option<(Digest, Removal)> {
         let distro = self.distro.as_deref().filter(|distro| !distro.has_left)?;
@@ -194,18 +205,19 @@ impl Registry {
             holder: own.name.clone(),
             epoch: stamp.epoch.saturating_add(u32::from(stamp.holder != OWN)),
             revision: own.revision + 1,
+            silent_ms: 0,
             removed_ms: 0,
         };
         Some((self.record_key(link), removal))
     }
 
     /// Remembers a removal by this node, which is to be told to others.
-    pub(in super::super) fn note_removal(&mut self, (key, removal): (Digest, Removal), now_ms: u64) {
+    pub(in super::super) fn note_removal(&mut self, (key, removal): (Digest, Removal), silent_ms: u64, now_ms: u64) {
         let Some(distro) = &mut self.distro else { return };
         let own = distro.holders.get_mut(OWN);
         (own.revision, own.changed_ms) = (removal.revision, now_ms);
         distro.note(removal.revision, Change::Removal(key));
-        distro.removals.insert(key, Removal { removed_ms: now_ms, ..removal });
+        distro.removals.insert(key, Removal { silent_ms, removed_ms: now_ms, ..removal });
     }
 
     /// Ends the beats of a publication that another node times from now on.

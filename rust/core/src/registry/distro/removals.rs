@@ -24,6 +24,9 @@ pub(in super::super) struct Removal {
     pub(super) holder: Arc<HolderName>,
     pub(super) epoch: u32,
     pub(super) revision: u64,
+    /// Wall time, at the node that removed it, of what was heard last of its publisher: that it deregistered, or the beat
+    /// after which no more came.
+    pub(super) silent_ms: u64,
     /// Wall time at which this node heard of it.
     pub(super) removed_ms: u64,
 }

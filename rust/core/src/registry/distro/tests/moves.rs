@@ -84,6 +84,36 @@ fn what_a_holder_removed_before_it_went_is_put_right_by_whoever_knows() {
 }
 
 #[test]
+fn what_fell_silent_elsewhere_and_beats_here_is_not_removed() {
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    for ip in ["10.0.0.1", "10.0.0.2"] {
+        beat_first(&mut a, ip, NOW_MS);
+    }
+    let all = changes(&mut a);
+    b.distro_apply(&all, NOW_MS).unwrap();
+    c.distro_apply(&all, NOW_MS).unwrap();
+    // Apart from a, b takes both over. One falls silent there, the other deregisters there.
+    assert_eq!(b.distro_adopt(("a", 1), NOW_MS + 10_000), 2);
+    a.beat("10.0.0.1", 80, KEY, NOW_MS + 39_000);
+    a.beat("10.0.0.2", 80, KEY, NOW_MS + 9_000);
+    b.withdraw(&Publisher::address("10.0.0.2", 80, true), KEY, NOW_MS + 11_000);
+    assert_eq!(b.expire(NOW_MS + 40_001, true).removed, 1);
+    let removals = changes(&mut b);
+    c.distro_apply(&removals, NOW_MS).unwrap();
+    assert!(list(&mut c).is_empty());
+    a.distro_apply(&removals, NOW_MS + 40_002).unwrap();
+    assert_eq!(list(&mut a), ["10.0.0.1"]);
+    let again = &a.distro_publishers(KEY)[0];
+    assert_eq!((&*again.node_id, again.epoch, again.last_beat_ms), ("a", 2, Some(NOW_MS + 39_000)));
+    let again = changes(&mut a);
+    for other in [&mut b, &mut c] {
+        assert_eq!(other.distro_apply(&again, NOW_MS).unwrap().applied, 1);
+        assert_eq!(list(other), ["10.0.0.1"]);
+        assert_eq!(all_figures(&a), all_figures(other));
+    }
+}
+
+#[test]
 fn addresses_of_a_dead_holder_are_adopted_and_its_connections_dropped() {
     let (mut a, mut b) = (node("a"), node("b"));
     register(&mut a, 1, "10.0.0.1", NOW_MS);

@@ -158,3 +158,27 @@ fn places_that_do_not_exist_are_refused() {
     assert_eq!(a.distro_differences(A, &[4096], &none), Err(DistroError::NoSuchPlace(4096)));
     assert_eq!(a.distro_drop_surplus(A, &[4096], &none, NOW_MS), Err(DistroError::NoSuchPlace(4096)));
 }
+
+#[test]
+fn an_address_that_another_node_took_over_is_not_surplus() {
+    // b hears from a only, which knows what c has done.
+    let (mut a, mut b, mut c) = (node("a"), node("b"), node("c"));
+    for ip in ["10.0.0.1", "10.0.0.2"] {
+        beat_first(&mut a, ip, NOW_MS);
+    }
+    let all = changes(&mut a);
+    b.distro_apply(&all, NOW_MS).unwrap();
+    c.distro_apply(&all, NOW_MS).unwrap();
+    c.beat("10.0.0.1", 80, KEY, NOW_MS);
+    c.withdraw(&Publisher::address("10.0.0.2", 80, true), KEY, NOW_MS);
+    tell(&mut c, &mut a, NOW_MS);
+    let leaves: Vec<usize> = (0..4096).collect();
+    let theirs = a.distro_versions(A, &leaves).unwrap();
+    let found = b.distro_differences(A, &leaves, &theirs).unwrap();
+    assert_eq!((found.wanted_count, found.surplus), (0, 2));
+    let records = a.distro_records(A, &found.wanted).unwrap();
+    assert_eq!(b.distro_apply(&records, NOW_MS).unwrap().applied, 2);
+    assert_eq!(b.distro_drop_surplus(A, &leaves, &theirs, NOW_MS).unwrap(), 0);
+    assert_eq!(list(&mut b), ["10.0.0.1"]);
+    assert_eq!(all_figures(&a), all_figures(&b));
+}
