@@ -153,6 +153,23 @@ def test_an_address_that_was_adopted_belongs_to_the_other_from_then_on(back_afte
     assert all(seen.instances for seen in cluster.seen["orders"]), "nobody has seen it missing"
 
 
+def test_a_holder_that_does_not_know_that_it_is_none_any_more_is_told_at_once() -> None:
+    cluster = cluster_of()
+    cluster["a"].records.register_address("orders", "10.0.0.7", 80, cluster.wall_clock())
+    cluster["a"].changed()
+    cluster.run(0.1)
+    cluster.drop = lambda sender, to, message: to == "a"
+    cluster["b"].records.register_address("orders", "10.0.0.7", 80, cluster.wall_clock())
+    cluster["b"].changed()
+    cluster.run(0.1)
+    cluster.drop = lambda sender, to, message: False
+    cluster["a"].records.register_address("orders", "10.0.0.7", 80, cluster.wall_clock())
+    cluster["a"].changed()
+    cluster.run(0.1)
+    key = ("orders", ("address", "10.0.0.7", 0, 80))
+    assert {node.records.records[key].holder for node in cluster.up()} == {("b", 1)}
+
+
 def test_an_adopted_address_whose_beats_went_elsewhere_does_not_take_a_live_one_with_it() -> None:
     """The clients of a, which is cut off, reach a only: the others adopt, wait, and drop. a knows better."""
     cluster = cluster_of()
@@ -182,6 +199,7 @@ def test_a_node_that_stops_says_so_and_removes_nothing() -> None:
     cluster.run(1)
     cluster.leave("a")
     cluster.run(0.1)
+    assert cluster["a"].records.has_left, "what its connections take with them is noted no more"
     assert "a" not in cluster["b"].records.members
     assert cluster["b"].listed() == ["10.0.0.1:80"]
     cluster["b"].take(Received("a", Heartbeat(1, "serving", 1)))

@@ -278,6 +278,31 @@ def test_addresses_of_a_dead_node_are_adopted_by_those_who_are_responsible_and_t
     assert first_gone - died_at >= limits.DISTRO_ADDRESS_GRACE_SECONDS
 
 
+def test_a_majority_that_has_just_come_back_says_first_what_it_has_adopted() -> None:
+    """c was away while a died; b has adopted what a held, and has dropped what did not beat."""
+    cluster = cluster_with_an_instance_at("a")
+    for number in range(30):
+        cluster["a"].records.register_address("billing", f"10.0.1.{number}", 80, cluster.wall_clock())
+    cluster["a"].changed()
+    cluster.run(1)
+    cluster.unlink("c", "a", "b")
+    cluster.names = ("a", "b", "c", "d", "e")
+    for name in ("d", "e"):
+        cluster.start(name)
+    for node in cluster.up():
+        node.take(MembersListed(cluster.names, cluster.names))
+    cluster.cut("c", "d", "e")
+    cluster.run(1)
+    cluster.kill("a")
+    cluster.run(DOWN + limits.DISTRO_ADDRESS_GRACE_SECONDS + 5)
+    assert cluster["b"].listed("billing") == []
+    assert len(cluster["c"].listed("billing")) == 30
+    cluster.heal()
+    cluster.run(2)
+    holders = {record.holder for record in cluster["c"].records.records.values() if record.key[0] == "billing"}
+    assert ("c", 1) not in holders
+
+
 def test_how_long_adopted_addresses_are_waited_for_can_be_chosen() -> None:
     cluster = cluster_with_an_instance_at("a", timing=Timing(address_grace_seconds=90))
     cluster["a"].records.register_address("billing", "10.0.1.1", 80, cluster.wall_clock())

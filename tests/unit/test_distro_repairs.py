@@ -99,6 +99,19 @@ def test_a_link_that_comes_up_is_compared_over_at_once() -> None:
     assert cluster["b"].listed() == ["10.9.0.1:80"]
 
 
+def test_what_is_gathered_goes_before_what_is_compared() -> None:
+    """Else every burst would look like a difference."""
+    cluster = full_cluster(20)
+    before = len(cluster.sent)
+    records = cluster["a"].records
+    while cluster.now < 2.2 * VERIFY:
+        for _ in range(3):
+            records.register("orders", 1000, f"10.9.0.{round(cluster.now * 1000) % 250}:{len(cluster.sent)}")
+            cluster["a"].changed()
+        cluster.run(0.004)
+    assert not [message for _, _, _, message in cluster.sent[before:] if isinstance(message, DigestsWanted)]
+
+
 def test_changes_meanwhile_do_not_disturb_a_repair() -> None:
     cluster = full_cluster(100)
     cluster.drop = lose_changes("b")

@@ -2,7 +2,7 @@
 
 use super::deadlines::{Deadline, NOWHERE};
 use super::digest::Digest;
-use super::distro::{Before, Cause, Shift, visible};
+use super::distro::{Before, Cause, SAID_SO, Shift, visible};
 use super::key::KeyParts;
 use super::model::{Instance, Publisher, PublisherRef};
 use super::publication::{self, Entries, Publication};
@@ -64,7 +64,7 @@ impl Registry {
     /// Removes what `publisher` has in a service; the instances are not compared. False if there was nothing.
     pub fn withdraw(&mut self, publisher: &Publisher, key: KeyParts<'_>, now_ms: u64) -> bool {
         let Some(link) = self.find_publication(publisher.borrowed(), key) else { return false };
-        let holder = self.take_out(link, now_ms, now_ms);
+        let holder = self.take_out(link, SAID_SO, now_ms);
         self.retire(holder, now_ms);
         true
     }
@@ -74,7 +74,7 @@ impl Registry {
         let Some(holder) = self.publishers.find(publisher.borrowed()) else { return 0 };
         let links = self.publications.of_holder(holder).collect::<Vec<_>>();
         for link in &links {
-            self.take_out(*link, now_ms, now_ms);
+            self.take_out(*link, SAID_SO, now_ms);
         }
         self.forget(holder);
         links.len()
@@ -190,8 +190,8 @@ impl Registry {
         self.services.shift(service, before.shown + others.lost, shown + others.gained, now_ms);
     }
 
-    /// Ends a publication, and returns its publisher, which may be left without any. `silent_ms`: wall time of what was
-    /// heard of it last, which may be that it ends.
+    /// Ends a publication, and returns its publisher, which may be left without any. `silent_ms`: wall time of its
+    /// last beat if it fell silent, or `SAID_SO`.
     pub(super) fn take_out(&mut self, link: u32, silent_ms: u64, now_ms: u64) -> u32 {
         let removal = self.distro.is_some().then(|| self.removal_of(link)).flatten();
         let holder = self.discard(link, now_ms);

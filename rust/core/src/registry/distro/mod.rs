@@ -30,6 +30,7 @@ pub use error::DistroError;
 pub use narrow::Differences;
 pub use ownership::{HolderView, PublisherName, PublisherView};
 pub(super) use record::{Before, Cause, Shift};
+pub(super) use removals::SAID_SO;
 pub(super) use view::visible;
 
 use super::Registry;

@@ -192,7 +192,7 @@ impl Registry {
             holder: distro.holders.get(stamp.holder).name.clone(),
             epoch: stamp.epoch,
             revision,
-            silent_ms: now_ms,
+            silent_ms: 0,
             removed_ms: now_ms,
         };
         let publisher = self.discard(link, now_ms);

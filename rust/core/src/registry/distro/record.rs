@@ -11,7 +11,7 @@ use super::Distro;
 use super::hash::Who;
 use super::holders::OWN;
 use super::outgoing::Change;
-use super::removals::{PublisherId, Removal};
+use super::removals::{PublisherId, Removal, SAID_SO};
 
 /// The version of a record, and what else is known of it beside its entries.
 #[derive(Debug, Clone, Copy, Default)]
@@ -205,7 +205,7 @@ impl Registry {
             holder: own.name.clone(),
             epoch: stamp.epoch.saturating_add(u32::from(stamp.holder != OWN)),
             revision: own.revision + 1,
-            silent_ms: 0,
+            silent_ms: SAID_SO,
             removed_ms: 0,
         };
         Some((self.record_key(link), removal))

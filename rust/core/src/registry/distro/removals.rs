@@ -24,12 +24,15 @@ pub(in super::super) struct Removal {
     pub(super) holder: Arc<HolderName>,
     pub(super) epoch: u32,
     pub(super) revision: u64,
-    /// Wall time, at the node that removed it, of what was heard last of its publisher: that it deregistered, or the beat
-    /// after which no more came.
+    /// Of an address that no longer beats: wall time of the last beat, at the node that removed it; 0 if that is not
+    /// known. `SAID_SO` if it was said to go.
     pub(super) silent_ms: u64,
     /// Wall time at which this node heard of it.
     pub(super) removed_ms: u64,
 }
+
+/// Whatever beats are heard, this removal counts.
+pub(in super::super) const SAID_SO: u64 = u64::MAX;
 
 /// All that are remembered, by the key of their record.
 #[derive(Debug)]

@@ -95,7 +95,7 @@ fn what_fell_silent_elsewhere_and_beats_here_is_not_removed() {
     // Apart from a, b takes both over. One falls silent there, the other deregisters there.
     assert_eq!(b.distro_adopt(("a", 1), NOW_MS + 10_000), 2);
     a.beat("10.0.0.1", 80, KEY, NOW_MS + 39_000);
-    a.beat("10.0.0.2", 80, KEY, NOW_MS + 9_000);
+    a.beat("10.0.0.2", 80, KEY, NOW_MS + 39_000);
     b.withdraw(&Publisher::address("10.0.0.2", 80, true), KEY, NOW_MS + 11_000);
     assert_eq!(b.expire(NOW_MS + 40_001, true).removed, 1);
     let removals = changes(&mut b);
