@@ -140,9 +140,7 @@ class Repairs:
             repair.is_counted = True
             self.checked(holder_id).repairs += 1
         repair.versions = versions.versions
-        return [
-            Send(holder_id, RecordsWanted(repair.boot, repair.compared, found.wanted))
-        ]
+        return [Send(holder_id, RecordsWanted(repair.boot, repair.compared, found.wanted))]
 
     def records_came(self, holder_id: str, sent: RecordsSent, now: float, now_ms: int) -> list[Effect]:
         """Takes them, and then drops what the holder has not: an address that another node has adopted meanwhile is

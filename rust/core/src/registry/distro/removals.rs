@@ -113,6 +113,7 @@ mod tests {
             holder: holder.clone(),
             epoch: 0,
             revision,
+            silent_ms: SAID_SO,
             removed_ms: 0,
         };
         let key = |number: u64| Digest::from_u128(number.into());

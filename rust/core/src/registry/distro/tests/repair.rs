@@ -101,7 +101,12 @@ fn what_is_asked_for_is_what_is_missing_or_older() {
     let found = b.distro_differences(A, &leaves, &same).unwrap();
     assert_eq!((found.wanted_count, found.surplus), (1, 1), "one was removed, and one came since");
     let again = a.distro_records(A, &found.wanted).unwrap();
-    assert_eq!(b.distro_apply(&again, NOW_MS), Ok(Applied::default()), "the holder has it no more");
+    let known = Applied { older: 1, ..Applied::default() };
+    assert_eq!(
+        b.distro_apply(&again, NOW_MS),
+        Ok(known),
+        "the holder has the one no more, and gives the other once more"
+    );
     assert_eq!(b.distro_drop_surplus(A, &leaves, &same, NOW_MS).unwrap(), 0, "it is newer than what the holder said");
     // Of a holder that is not known, all is.
     let found = node("c").distro_differences(A, &leaves, &theirs).unwrap();
