@@ -38,6 +38,12 @@ def responsible(node: nacos_core.Node) -> list[str]:
     return node._distro.consistency().responsible
 
 
+def is_linked(node: nacos_core.Node, to: nacos_core.Node) -> bool:
+    assert node._distro is not None
+    members = node._distro.consistency().members
+    return any(member.is_linked for member in members if member.node_id == to.identity.node_id)
+
+
 def listed(node: nacos_core.Node, service: str = "orders") -> list[str]:
     return sorted(f"{host.ip}:{host.port}" for host in node.naming.list(service).hosts)
 
@@ -160,6 +166,7 @@ async def test_while_a_node_loads_it_says_so_and_tells_nothing(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
         await asked.wait()
+        await until(lambda: is_linked(cluster[1], node))
         await cluster[1].naming.register("orders", "10.0.0.2", 80)
         await until(lambda: len(listed(node)) > 0)
         assert not node.is_ready
