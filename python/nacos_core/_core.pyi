@@ -544,9 +544,10 @@ class Hub:
         """Takes over those addresses of a holder that this node is responsible for; their beats are timed from now.
         Gives how many records."""
 
-    def distro_drop(self, node_id: str, boot: int, now_ms: int) -> int:
+    def distro_drop(self, node_id: str, boot: int, now_ms: int, *, with_addresses: bool = False) -> int:
         """Drops what connections to a holder published that is gone for good, and forgets the holder once nothing of it
-        is left. Gives how many records. If it lives after all, they come back when digests are compared."""
+        is left. Gives how many records. If it lives after all, they come back when digests are compared.
+        `with_addresses`: its addresses, too, which nobody has adopted."""
 
     def distro_publishers(self, namespace: str, group: str, service: str) -> list[DistroPublisher]:
         """All ephemeral publications of a service, the oldest known here first."""

@@ -205,6 +205,8 @@ DISTRO_GATHER_SECONDS: Final = 0.01
 DISTRO_LOAD_SECONDS: Final = 10.0
 """A node that starts serves after so long, whether it could load or not."""
 DISTRO_LOAD_RETRY_SECONDS: Final = 0.2
+DISTRO_COMPARE_RETRY_SECONDS: Final = 1.0
+"""A node that starts compares anew with a member that has not answered for so long."""
 DISTRO_CONNECTION_GRACE_SECONDS: Final = 15.0
 DISTRO_ADDRESS_GRACE_SECONDS: Final = 30.0
 DISTRO_BATCH_BYTES_MAX: Final = 1024 * 1024

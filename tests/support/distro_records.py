@@ -228,10 +228,12 @@ class FakeRecords:
             self.beats[key] = now_ms
         return len(adopted)
 
-    def distro_drop(self, node_id: str, boot: int, now_ms: int) -> int:
+    def distro_drop(self, node_id: str, boot: int, now_ms: int, *, with_addresses: bool = False) -> int:
         assert (node_id, boot) != self.own
         dropped = [
-            key for key, each in self.records.items() if each.holder == (node_id, boot) and key[1][0] == "connection"
+            key
+            for key, each in self.records.items()
+            if each.holder == (node_id, boot) and (with_addresses or key[1][0] == "connection")
         ]
         for key in dropped:
             del self.records[key]

@@ -71,7 +71,9 @@ class Graces:
             if self._may_adopt(now) and self._adopt(holder, now_ms):
                 effects.append(ListsChanged())
             if now >= self.ends_at(absence):
-                dropped = self._records.distro_drop(holder.node_id, holder.boot, now_ms)
+                # Who is responsible for an address adopts it; what it does not know, or has seen go, nobody does.
+                is_abandoned = now >= self.ends_at(absence) + self._timing.address_grace_seconds
+                dropped = self._records.distro_drop(holder.node_id, holder.boot, now_ms, with_addresses=is_abandoned)
                 if dropped:
                     effects += [HolderGone(holder.node_id, holder.boot, dropped), ListsChanged()]
         return effects

@@ -1,4 +1,8 @@
-"""Load before serve: a node that starts answers nobody before it knows what the others know."""
+"""Load before serve: a node that starts answers nobody before it knows what the others know.
+
+It loads everything from one member, and then compares with each of the others what that one holds itself: the first may
+have been out of reach of it, and have dropped what is alive.
+"""
 
 from dataclasses import dataclass
 from math import inf
@@ -7,6 +11,7 @@ from nacos_core.distro.effects import AskForPage, Effect, ListsChanged, Serve
 from nacos_core.distro.members import Liveness, Member, Members
 from nacos_core.distro.messages import Page
 from nacos_core.distro.records import Records
+from nacos_core.distro.repairs import Repairs
 from nacos_core.distro.timing import Timing
 
 
@@ -19,13 +24,14 @@ class _Asking:
 class Loading:
     """From one member that serves, page by page; from another one if it fails."""
 
-    def __init__(self, records: Records, members: Members, timing: Timing) -> None:
+    def __init__(self, records: Records, members: Members, repairs: Repairs, timing: Timing) -> None:
         self.is_serving = False
         """Clients may be answered, and subscribers be told."""
         self.reason = "it is not known yet who the members are"
         """Why it serves, or does not yet."""
         self._records = records
         self._members = members
+        self._repairs = repairs
         self._timing = timing
         self._serve_at = inf
         self._retry_at = 0.0
@@ -33,6 +39,9 @@ class Loading:
         self._asking: _Asking | None = None
         self._count = 0
         self._tries: dict[str, int] = {}
+        self._loaded_from = ""
+        self._compared: set[tuple[str, int]] = set()
+        """Members, and their boots, that comparing with was begun."""
 
     @property
     def deadline(self) -> float:
@@ -56,6 +65,8 @@ class Loading:
         if all(member.status == "starting" and member.liveness is not Liveness.DOWN for member in others):
             return self._serve("all other members are starting, too")
         able = [member for member in others if member.is_serving and member.is_linked]
+        if self._loaded_from:
+            return self._compare(able, now)
         self.reason = "loading from another member" if able else "no other member was found that has loaded"
         if able and now >= self._retry_at:
             return [self._ask(min(able, key=self._rank), b"")]
@@ -79,8 +90,8 @@ class Loading:
             self._count += 1
             self._asking = _Asking(asking.node_id, self._count)
             effects.append(AskForPage(asking.node_id, self._count, page.next))
-        elif not self.is_serving:
-            effects += self._serve(f"loaded from node {asking.node_id}")
+        else:
+            self._loaded_from = asking.node_id
         return effects
 
     def page_refused(self, number: int, now: float) -> None:
@@ -89,6 +100,25 @@ class Loading:
             self._asking = None
             self.reason = "a member that was asked for its records has not given them"
             self._retry_at = now + self._timing.load_retry_seconds
+
+    def _compare(self, able: list[Member], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        is_equal = True
+        for member in able:
+            key = (member.node_id, member.boot)
+            progressed_at = self._repairs.progressed_at(member.node_id)
+            if progressed_at is None and key in self._compared:
+                continue
+            is_equal = False
+            if progressed_at is None or now >= progressed_at + self._timing.compare_retry_seconds:
+                self._compared.add(key)
+                effects += self._repairs.begin(member.node_id, member.boot, now)
+                progressed_at = now
+            self._wake_at = min(self._wake_at, progressed_at + self._timing.compare_retry_seconds)
+        if is_equal:
+            return self._serve(f"loaded from node {self._loaded_from}")
+        self.reason = "comparing what was loaded with what other members hold"
+        return effects
 
     def _rank(self, member: Member) -> tuple[int, str]:
         return self._tries.get(member.node_id, 0), member.node_id

@@ -61,9 +61,9 @@ class Machine:
         """To look at, as the next four."""
         self._wall_clock = wall_clock
         self.members = Members(node_id, timing)
-        self.loading = Loading(records, self.members, timing)
         self.graces = Graces(node_id=node_id, boot=boot, records=records, members=self.members, timing=timing)
         self.repairs = Repairs(records, timing)
+        self.loading = Loading(records, self.members, self.repairs, timing)
         self._effects: list[Effect] = []
         self._responsible: list[str] | None = None
         self._is_stopping = False

@@ -142,8 +142,8 @@ class Records(Protocol):
     def distro_adopt(self, node_id: str, boot: int, now_ms: int) -> int:
         """Takes over the addresses of a holder for which this node is responsible; says how many."""
 
-    def distro_drop(self, node_id: str, boot: int, now_ms: int) -> int:
-        """Forgets the connections of a holder; says how many records."""
+    def distro_drop(self, node_id: str, boot: int, now_ms: int, *, with_addresses: bool = False) -> int:
+        """Forgets the connections of a holder, or all that it has; says how many records."""
 
     def distro_set_members(self, node_ids: Sequence[str], *, own_id: str) -> None:
         """Who may be responsible for addresses; none: this node for all."""

@@ -102,6 +102,16 @@ class Repairs:
         self._repairs[holder_id] = _Repair(verify.boot, now, at_once)
         return [Send(holder_id, DigestsWanted(verify.boot, _ROOT))]
 
+    def begin(self, holder_id: str, boot: int, now: float) -> list[Effect]:
+        """Compares without having been told what the holder has."""
+        self._repairs[holder_id] = _Repair(boot, now, DISTRO_LEAVES_AT_ONCE)
+        return [Send(holder_id, DigestsWanted(boot, _ROOT))]
+
+    def progressed_at(self, holder_id: str) -> float | None:
+        """When an answer last came of what is being compared; None: nothing is."""
+        repair = self._repairs.get(holder_id)
+        return None if repair is None else repair.progressed_at
+
     def digests_came(self, holder_id: str, digests: Digests, now: float) -> list[Effect]:
         """Goes on below those that differ.
 

@@ -17,6 +17,7 @@ class Timing:
     verify_seconds: float = limits.DISTRO_VERIFY_SECONDS
     gather_seconds: float = limits.DISTRO_GATHER_SECONDS
     load_seconds: float = limits.DISTRO_LOAD_SECONDS
+    compare_retry_seconds: float = limits.DISTRO_COMPARE_RETRY_SECONDS
     load_retry_seconds: float = limits.DISTRO_LOAD_RETRY_SECONDS
     connection_grace_seconds: float = limits.DISTRO_CONNECTION_GRACE_SECONDS
     address_grace_seconds: float = limits.DISTRO_ADDRESS_GRACE_SECONDS

@@ -43,7 +43,7 @@ fn main() {
     tell("10 differences found and repaired", begun, &format!("{bytes} bytes"));
     assert_eq!(a.distro_holders()[0].digest, b.distro_holders()[1].digest, "they are equal again");
     let begun = Instant::now();
-    let dropped = c.distro_drop(A, NOW_MS);
+    let dropped = c.distro_drop(A, false, NOW_MS);
     tell("connections of a dead node dropped", begun, &format!("{dropped} records"));
 }
 

@@ -218,8 +218,9 @@ impl Hub {
         py.detach(|| self.lock().registry_mut().distro_adopt((node_id, boot), now_ms))
     }
 
-    fn distro_drop(&self, py: Python<'_>, node_id: &str, boot: u64, now_ms: u64) -> usize {
-        py.detach(|| self.lock().registry_mut().distro_drop((node_id, boot), now_ms))
+    #[pyo3(signature = (node_id, boot, now_ms, *, with_addresses = false))]
+    fn distro_drop(&self, py: Python<'_>, node_id: &str, boot: u64, now_ms: u64, with_addresses: bool) -> usize {
+        py.detach(|| self.lock().registry_mut().distro_drop((node_id, boot), with_addresses, now_ms))
     }
 
     fn distro_publishers(&self, namespace: &str, group: &str, service: &str) -> PyResult<Vec<DistroPublisher>> {

@@ -10,7 +10,7 @@ use super::error::DistroError;
 use super::hash::Who;
 use super::holders::{HolderName, OWN};
 use super::record::{Cause, Stamp};
-use super::removals::{PublisherId, Removal};
+use super::removals::{PublisherId, Removal, SAID_SO};
 use crate::limits::DISTRO_BATCH_BYTES_MAX;
 
 /// What came of a batch.
@@ -54,6 +54,12 @@ impl Registry {
         for record in decoded.records {
             let holder = holders[record.holder];
             let known = self.known(holder, &record);
+            if let Some(link) = known.link.filter(|link| known.is_news && self.knows_better(holder, *link, &record)) {
+                // The others learn of it with the next changes.
+                self.claim(link, record.epoch, now_ms);
+                applied.older += 1;
+                continue;
+            }
             if known.is_news && holder != OWN {
                 self.take_in(holder, record, &known, now_ms);
                 applied.applied += 1;
@@ -136,10 +142,6 @@ impl Registry {
 
     fn take_in_removal(&mut self, holder: u32, record: &Record<'_>, known: &Known, now_ms: u64) {
         if let Some(link) = known.link {
-            if self.was_heard_since(link, record.published_ms) {
-                self.reclaim(link, holder, record.epoch, now_ms);
-                return;
-            }
             let publisher = self.discard(link, now_ms);
             self.retire(publisher, now_ms);
         }
@@ -163,13 +165,21 @@ impl Registry {
         distro.removals.insert(known.key, removal);
     }
 
-    /// Whether an address that this node holds beat here later than that; wall time.
+    /// Whether a newer record of an address must not take the place of this node's own one: its client has registered
+    /// here after that, or beats here while the other node has missed its beats, or it is what this node said before.
     ///
-    /// Apart from each other, another node took it over and heard nothing of it, while it was well here.
-    fn was_heard_since(&self, link: u32, silent_ms: u64) -> bool {
+    /// So it is where nodes could not reach each other, and where one has forgotten what it knew of the address. What
+    /// clients did decides then, and not whose version happens to be greater.
+    fn knows_better(&self, holder: u32, link: u32, record: &Record<'_>) -> bool {
+        let Some(distro) = self.distro.as_deref().filter(|distro| distro.is_own(link)) else { return false };
+        if !matches!(record.publisher, Publishing::Address(..)) {
+            return false;
+        }
+        let published_ms = distro.stamps[link as usize].published_ms;
         let beat = self.publications.get(link).value.beat;
-        let is_own = self.distro.as_deref().is_some_and(|distro| distro.is_own(link));
-        is_own && beat != NOWHERE && self.beats.get(beat).since_ms > silent_ms
+        let was_heard_since = |silent_ms: u64| beat != NOWHERE && self.beats.get(beat).since_ms > silent_ms;
+        let time_ms = record.published_ms & !SAID_SO;
+        holder == OWN || published_ms > time_ms || (record.instances.is_none() && was_heard_since(record.published_ms))
     }
 
     /// Appends what is known here of a record.

@@ -90,14 +90,15 @@ impl Registry {
     }
 
     /// Drops what connections to another holder published, because it is gone for good, and forgets the holder once
-    /// nothing of it is left. Returns how many records were dropped.
+    /// nothing of it is left. Returns how many records were dropped. `with_addresses`: what nobody has adopted goes, too,
+    /// as whoever is responsible for it may know that it was removed, or not know of it.
     ///
     /// They are not remembered as removed: if the holder turns out to live, all of it comes back from there.
-    pub fn distro_drop(&mut self, holder: (&str, u64), now_ms: u64) -> usize {
+    pub fn distro_drop(&mut self, holder: (&str, u64), with_addresses: bool, now_ms: u64) -> usize {
         let links = self.links_of_other(holder);
         let is_remote = |link: &u32| {
             let publisher = &self.publishers.get(self.publications.get(*link).holder).publisher;
-            matches!(publisher, Publisher::Remote { .. })
+            with_addresses || matches!(publisher, Publisher::Remote { .. })
         };
         let dropped: Vec<u32> = links.into_iter().filter(is_remote).collect();
         for link in &dropped {

@@ -33,6 +33,8 @@ pub(in super::super) enum Cause {
     Registered,
     /// Something about it changed at this node, such as its health.
     Altered,
+    /// Another node has a newer version, with this epoch, of what is better known here.
+    Claimed(u32),
     /// Another node said so.
     Told(Stamp),
 }
@@ -113,6 +115,10 @@ impl Registry {
                 distro.forget_change(link);
                 distro.stamps[link as usize] = stamp;
             }
+            Cause::Claimed(epoch) => {
+                distro.stamps[link as usize].epoch = epoch.saturating_add(1);
+                self.stamp(link, false, now_ms);
+            }
             Cause::Registered | Cause::Altered if distro.is_own(link) && !is_altered => {}
             Cause::Registered | Cause::Altered => self.stamp(link, matches!(cause, Cause::Registered), now_ms),
         }
@@ -142,6 +148,9 @@ impl Registry {
         let next = distro.holders.get(OWN).revision + 1;
         distro.holders.get_mut(OWN).revision = next;
         let stamp = &mut distro.stamps[link as usize];
+        // So does what is registered after something that this node has heard of, whatever the clocks say.
+        let known_ms = removal.as_ref().map(|removal| removal.silent_ms & !SAID_SO);
+        let known_ms = if is_new { known_ms } else { Some(stamp.published_ms) };
         if let Some(removal) = removal {
             stamp.epoch = removal.epoch.saturating_add(u32::from(removal.holder != own));
         } else if !is_new && stamp.holder != OWN {
@@ -149,7 +158,8 @@ impl Registry {
         }
         (stamp.holder, stamp.revision) = (OWN, next);
         if is_registration {
-            stamp.published_ms = rival_ms.map_or(now_ms, |rival_ms| now_ms.max(rival_ms.saturating_add(1)));
+            let before_ms = rival_ms.max(known_ms);
+            stamp.published_ms = before_ms.map_or(now_ms, |before_ms| now_ms.max(before_ms.saturating_add(1)));
         }
         distro.note(next, Change::Record(link));
     }
@@ -176,15 +186,10 @@ impl Registry {
         is_to_take
     }
 
-    /// Makes this node the holder again of an address' record that another one took over and removed.
-    pub(super) fn reclaim(&mut self, link: u32, holder: u32, epoch: u32, now_ms: u64) {
+    /// Makes an own record newer than one of this epoch that another node knows.
+    pub(super) fn claim(&mut self, link: u32, epoch: u32, now_ms: u64) {
         let before = self.begin(link);
-        if let Some(distro) = &mut self.distro {
-            distro.forget_change(link);
-            let stamp = &mut distro.stamps[link as usize];
-            (stamp.holder, stamp.epoch) = (holder, epoch);
-        }
-        self.settle(link, before, Cause::Altered, now_ms);
+        self.settle(link, before, Cause::Claimed(epoch), now_ms);
     }
 
     /// What is to be remembered when this node removes a publication; nothing if it is no record, or nobody is to know.
@@ -205,7 +210,7 @@ impl Registry {
             holder: own.name.clone(),
             epoch: stamp.epoch.saturating_add(u32::from(stamp.holder != OWN)),
             revision: own.revision + 1,
-            silent_ms: SAID_SO,
+            silent_ms: stamp.published_ms,
             removed_ms: 0,
         };
         Some((self.record_key(link), removal))
@@ -217,6 +222,7 @@ impl Registry {
         let own = distro.holders.get_mut(OWN);
         (own.revision, own.changed_ms) = (removal.revision, now_ms);
         distro.note(removal.revision, Change::Removal(key));
+        let silent_ms = if silent_ms == SAID_SO { SAID_SO | now_ms.max(removal.silent_ms) } else { silent_ms };
         distro.removals.insert(key, Removal { silent_ms, removed_ms: now_ms, ..removal });
     }
 

@@ -25,14 +25,14 @@ pub(in super::super) struct Removal {
     pub(super) epoch: u32,
     pub(super) revision: u64,
     /// Of an address that no longer beats: wall time of the last beat, at the node that removed it; 0 if that is not
-    /// known. `SAID_SO` if it was said to go.
+    /// known. With `SAID_SO` if it was said to go: then wall time of that, and not before its last registration.
     pub(super) silent_ms: u64,
     /// Wall time at which this node heard of it.
     pub(super) removed_ms: u64,
 }
 
-/// Whatever beats are heard, this removal counts.
-pub(in super::super) const SAID_SO: u64 = u64::MAX;
+/// Whatever beats are heard, this removal counts, but for a registration that came later.
+pub(in super::super) const SAID_SO: u64 = 1 << 63;
 
 /// All that are remembered, by the key of their record.
 #[derive(Debug)]

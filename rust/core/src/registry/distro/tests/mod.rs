@@ -1,5 +1,6 @@
 //! Replicated publications, shown from outside: two or three registries and the bytes between them.
 
+mod claims;
 mod damage;
 mod hidden;
 mod moves;

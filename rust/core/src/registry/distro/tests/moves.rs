@@ -37,7 +37,7 @@ fn registering_and_deregistering_elsewhere_take_over_as_well() {
     let view = &b.distro_publishers(KEY)[0];
     assert_eq!((&*view.node_id, view.epoch, view.published_ms), ("b", 1, Some(NOW_MS + 1)));
     assert_eq!(tell(&mut b, &mut a, NOW_MS).applied, 1);
-    assert!(a.withdraw(&Publisher::address("10.0.0.1", 80, true), KEY, NOW_MS));
+    assert!(a.withdraw(&Publisher::address("10.0.0.1", 80, true), KEY, NOW_MS + 1));
     assert_eq!(tell(&mut a, &mut b, NOW_MS).applied, 1);
     assert!(list(&mut b).is_empty());
     assert_eq!(b.distro_forget_removals(NOW_MS, u64::MAX), 0, "it is another's, and not old");
@@ -125,11 +125,15 @@ fn addresses_of_a_dead_holder_are_adopted_and_its_connections_dropped() {
     assert_eq!(b.distro_adopt(("a", 1), NOW_MS + 40_000), 0);
     assert_eq!(b.expire(NOW_MS + 55_000, true), Default::default());
     assert_eq!(b.expire(NOW_MS + 55_001, true).unhealthy, 1);
-    assert_eq!(b.distro_drop(("a", 1), NOW_MS), 1);
+    assert_eq!(b.distro_drop(("a", 1), false, NOW_MS), 1);
     assert_eq!(list(&mut b), ["10.0.0.2"]);
     assert_eq!(b.distro_holders().len(), 1, "nothing is left of it");
     assert_eq!((figures(&b, ("b", 1)).0, b.counts().connection_publishers), (1, 0));
-    assert_eq!(b.distro_adopt(("b", 1), NOW_MS) + b.distro_drop(("b", 1), NOW_MS), 0, "a node does not drop itself");
+    assert_eq!(
+        b.distro_adopt(("b", 1), NOW_MS) + b.distro_drop(("b", 1), false, NOW_MS),
+        0,
+        "a node does not drop itself"
+    );
     // It was only unreachable: all of it comes back but what was adopted.
     let (all, _) = a.distro_load(b"", ALL).unwrap();
     let applied = b.distro_apply(&all, NOW_MS).unwrap();
@@ -163,7 +167,7 @@ fn a_holder_stays_while_it_has_addresses() {
     let (mut a, mut b) = (node("a"), node("b"));
     beat_first(&mut a, "10.0.0.2", NOW_MS);
     tell(&mut a, &mut b, NOW_MS);
-    assert_eq!(b.distro_drop(("a", 1), NOW_MS), 0);
+    assert_eq!(b.distro_drop(("a", 1), false, NOW_MS), 0);
     assert_eq!(b.distro_holders().len(), 2);
     assert_eq!(list(&mut b), ["10.0.0.2"]);
 }
@@ -182,7 +186,7 @@ fn a_client_whose_node_restarts_is_shown_all_the_time() {
     b.take_changed();
     for registry in [&mut a, &mut b] {
         assert_eq!(list(registry), ["10.0.0.1"]);
-        assert_eq!(registry.distro_drop(("a", 1), NOW_MS), 1);
+        assert_eq!(registry.distro_drop(("a", 1), false, NOW_MS), 1);
         assert_eq!(list(registry), ["10.0.0.1"]);
     }
     assert!(b.take_changed().is_empty());

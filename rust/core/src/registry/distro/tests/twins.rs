@@ -138,7 +138,7 @@ impl World {
                     if node == 0 {
                         self.nodes[node].distro_adopt((&view.node_id, view.boot), self.now_ms);
                     }
-                    self.nodes[node].distro_drop((&view.node_id, view.boot), self.now_ms);
+                    self.nodes[node].distro_drop((&view.node_id, view.boot), false, self.now_ms);
                 }
             }
             let all = self.nodes.each_ref().map(all_figures);
@@ -212,7 +212,7 @@ proptest! {
                         node.withdraw(&address(ip), key, world.now_ms);
                     }
                 }
-                node.distro_drop((&view.node_id, view.boot), world.now_ms);
+                node.distro_drop((&view.node_id, view.boot), false, world.now_ms);
             }
             for connection in 0..3 {
                 node.drop_publisher(&Publisher::Connection(connection), world.now_ms);
