@@ -60,12 +60,13 @@ class Links(Generic[Message]):
         self._lossy: dict[tuple[str, str], float] = {}
         self._last_arrival: dict[tuple[str, str], float] = {}
         self._changed_at: dict[tuple[str, str], float] = {}
+        self._kind_since = 0.0
 
     def good_since(self, sender_id: str, receiver_id: str) -> float:
         """Since when nothing has been wrong with that direction, nor held up; infinite: something is."""
         link = (sender_id, receiver_id)
         is_bad = link in self._cut or link in self._slow or link in self._lossy or self.profile.loss > 0
-        return float("inf") if is_bad else self._changed_at.get(link, 0.0)
+        return float("inf") if is_bad else max(self._kind_since, self._changed_at.get(link, 0.0))
 
     def is_cut(self, sender_id: str, receiver_id: str) -> bool:
         """Nothing arrives in that direction."""
@@ -107,6 +108,8 @@ class Links(Generic[Message]):
     def be_kind(self) -> None:
         """From now on nothing is lost or doubled."""
         self.mend_all()
+        if self.profile.loss:
+            self._kind_since = self._timeline.now
         self.profile = replace(self.profile, loss=0.0, duplication=0.0)
 
     # --- messages --------------------------------------------------------------------------------------------------

@@ -168,6 +168,8 @@ class Connection:
 
     def _register(self, service: str, version: int) -> None:
         client, process = self._client, self.process
+        if process.is_leaving:
+            return
         instance = {"ip": client.ip, "port": 80, "metadata": {"version": str(version)}}
         body = json.dumps([instance]).encode()
         process.hub.register(self._publisher, NAMESPACE, GROUP, service, body, process.wall_clock())
@@ -250,7 +252,11 @@ class Beating(Client):
                 answers.append(body)
                 done(asked, body)
 
-        process.run(process.request, method, path, parameters, answered)
+        def ask() -> None:
+            if not answers:
+                asked.request(method, path, parameters, answered)
+
+        process.run(ask)
         self.timeline.after(PATIENCE_SECONDS, answered, None)
 
     def _register(self, round_: int) -> None:
@@ -302,9 +308,6 @@ class Beating(Client):
 
     def _removed(self, process: Process | None, body: bytes | None) -> None:
         self._is_leaving = False
-        if body == b"ok" and not self.version and self.registration is not None:
-            instance = self.facts.instances[self.registration.key]
-            instance.gone_at, instance.is_silent = self.timeline.now, False
 
 
 class Subscriber(Client):

@@ -38,6 +38,8 @@ class Cluster:
         self._repairs_count = 0
         self.unreachable: dict[str, float] = {}
         """Nodes that clients cannot reach, and until when."""
+        self.ended_at = 0.0
+        """When a process last ended with what it alone knew, or stood still, to do late what it was asked."""
         self.disturbed_at = 0.0
         """When something last went wrong, or was mended."""
         self.watcher = Watching(self, facts)
@@ -91,6 +93,7 @@ class Cluster:
         self.disturbed_at = self.timeline.now
         process = host.end()
         if process is not None:
+            self.ended_at = self.timeline.now
             self._repairs_count += _repairs(process)
             self.facts.process_ended(process)
 

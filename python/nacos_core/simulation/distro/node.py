@@ -64,8 +64,11 @@ class NodeProfile:
     """How the nodes of a cluster are set up."""
 
     timing: Timing = field(default_factory=Timing)
-    make_records: "Callable[[Hub, str], Records]" = lambda hub, node_id: hub
-    """What stands between the rules and the hub; tests put what is wrong in here."""
+
+
+def records_of(hub: Hub, node_id: str) -> "Records":
+    """What the rules work with. Tests put something wrong in its place."""
+    return hub
 
 
 class Watcher(Protocol):
@@ -144,7 +147,7 @@ class Process:
         self.hub.distro_set_members([], own_id=host.node_id)
         self._timeline = host.timeline
         self._timer_at = float("inf")
-        records = host.profile.make_records(self.hub, host.node_id)
+        records = records_of(self.hub, host.node_id)
         self.machine = Machine(
             node_id=host.node_id,
             boot=host.boot,
@@ -161,7 +164,7 @@ class Process:
     @property
     def is_serving(self) -> bool:
         """It answers clients."""
-        return self.served_at is not None
+        return self.served_at is not None and not self.is_leaving
 
     def wall_clock(self) -> int:
         """Milliseconds, by the clock of this machine."""
@@ -313,7 +316,7 @@ class Process:
         self.host.watcher.served(self)
 
     def _push(self) -> None:
-        if not self.is_serving or self.is_leaving:
+        if not self.is_serving:
             return
         for _, _, service in self.hub.take_changed_services():
             before = self.lists.get(service, {})
@@ -330,7 +333,9 @@ class Process:
         text = f"{method} {path}?{parameters} HTTP/1.1\r\nHost: node\r\nContent-Length: 0\r\n\r\n"
         connection = self.hub.open("10.9.9.9", 1, grpc=False, now_ms=self.wall_clock())
         events = self.hub.feed(connection, text.encode(), self.wall_clock())
-        if not events:
+        if self.is_leaving:
+            done(None)
+        elif not events:
             self._give(connection, done)
         elif isinstance(events[0], Misplaced):
             self._forward(events[0], done)

@@ -21,6 +21,8 @@ PROMPT_SECONDS: Final = 0.1
 """Over links without faults a change takes no longer, beside the delay of the link."""
 REPAIR_SECONDS: Final = 2 * limits.DISTRO_VERIFY_SECONDS + 3.0
 """After a fault has ended, within so long what was lost is found by comparing."""
+RETURN_SECONDS: Final = 2.0
+"""Longer than a message is late."""
 GRACE_SECONDS: Final = {False: limits.DISTRO_CONNECTION_GRACE_SECONDS, True: limits.DISTRO_ADDRESS_GRACE_SECONDS}
 GONE_SECONDS: Final = (
     limits.DISTRO_CONNECTION_GRACE_SECONDS
@@ -43,7 +45,7 @@ class Watching:
         self._facts = facts
         self._timeline = cluster.timeline
         self._versions: dict[Process, dict[VersionKey, Version]] = {}
-        self._removed: dict[Process, set[VersionKey]] = {}
+        self._lost: dict[Process, dict[VersionKey, tuple[float, Version]]] = {}
 
     # --- lists -----------------------------------------------------------------------------------------------------
 
@@ -61,9 +63,16 @@ class Watching:
             live = self._facts.live((service, address))
             if self._timeline.is_traced:
                 self._timeline.note(process.node_id, f"lists {address} in {service} no more")
-            if live is None:
+            if live is None or (live.is_address and self._cluster.has_jumped):
+                # Of nodes that could not reach each other, the clocks decide whose word counts until the next beat.
                 continue
             heard_at = self._heard_at(process, live.process)
+            is_alone = not self._sees_majority(process) and live.process is not process
+            if is_alone and shown.version == live.version:
+                raise Violation(
+                    "Live Instances Stay",
+                    f"{process.node_id} lists {address} in {service} no more, and hears no majority of the nodes",
+                )
             if shown.version == live.version and self._timeline.now - heard_at < GRACE_SECONDS[live.is_address]:
                 raise Violation(
                     "Live Instances Stay",
@@ -74,11 +83,18 @@ class Watching:
 
     def served(self, process: Process) -> None:
         """Load Before Serve: who serves knows all that it could have been told since it has started."""
-        self._versions.setdefault(process, {})
+        asked = [other for other in self._cluster.processes() if self._could_ask(process, other)]
         for key in self._facts.instances:
             live = self._facts.live(key)
             if live is None or key[1] in process.lists.get(key[0], {}) or live.is_address:
                 continue
+            is_known_to_all = all(key[1] in other.lists.get(key[0], {}) for other in asked)
+            if asked and is_known_to_all and live.since < process.started_at:
+                raise Violation(
+                    "Load Before Serve",
+                    f"{process.node_id} serves without {key[1]} in {key[0]}, which all list that it could have asked; "
+                    f"it serves because: {process.machine.loading.reason}",
+                )
             good_since = self._cluster.network.good_since(process, live.process)
             if live.since < process.started_at and good_since < process.started_at + 2 * CONNECT_SECONDS:
                 raise Violation(
@@ -99,7 +115,7 @@ class Watching:
         stamp: int,
     ) -> None:
         """Nothing Shrinks, and Times Rise: what subscribers are told."""
-        if not process.is_serving:
+        if process.served_at is None:
             raise Violation("Load Before Serve", f"{process.node_id} pushes while it loads")
         if stamp < stamp_before and not self._cluster.has_jumped:
             raise Violation(
@@ -113,9 +129,8 @@ class Watching:
     # --- records ---------------------------------------------------------------------------------------------------
 
     def applied(self, process: Process) -> None:
-        """Versions Rise: nothing newer is overwritten by what is older; Removals Stay: nor does it come back."""
+        """Versions Rise: nothing newer is overwritten by what is older; Removals Stay: nor does it return."""
         known = self._versions.setdefault(process, {})
-        removed = self._removed.setdefault(process, set())
         found: dict[VersionKey, Version] = {}
         for service in self._cluster.services:
             for each in process.hub.distro_publishers(NAMESPACE, GROUP, service):
@@ -124,11 +139,23 @@ class Watching:
                 key = (service, each.kind, *holder, each.publisher)
                 version = (each.epoch, each.node_id, each.boot, each.revision)
                 found[key] = version
-                if version < known.get(key, version):
+                # What this process removed, and may have forgotten, it begins anew.
+                before = known.get(key, version)
+                own = (process.node_id, process.boot)
+                if version < before and own not in (version[1:3], before[1:3]):
                     raise Violation("Versions Rise", f"{process.node_id} had {known[key]} of {key}, now {version}")
-        for key in known:
-            if key not in found:
-                removed.add(key)
+        now, lost = self._timeline.now, self._lost.setdefault(process, {})
+        for key, version in found.items():
+            lost_at, lost_version = lost.get(key, (-RETURN_SECONDS, version))
+            # What was out of reach for long may have been dropped, and be heard of once more.
+            if (
+                key not in known
+                and version <= lost_version
+                and now - lost_at < RETURN_SECONDS
+                and key[1] == "connection"
+            ):
+                raise Violation("Removals Stay", f"{process.node_id} has {key} again, which its holder has removed")
+        lost.update((key, (now, version)) for key, version in known.items() if key not in found)
         self._versions[process] = found
 
     # --- now and then ----------------------------------------------------------------------------------------------
@@ -137,7 +164,7 @@ class Watching:
         """Looks at every node that serves, and at those that do not yet."""
         self._timeline.after(LOOK_SECONDS, self.look)
         for process in self._cluster.processes():
-            if not process.is_running:
+            if not process.is_running or process.is_leaving:
                 continue
             if not process.is_serving:
                 self._check_ready(process)
@@ -193,6 +220,17 @@ class Watching:
                 f"{process.node_id} lists {address} in {service}, gone since {gone_at:.3f}, for "
                 f"{self._timeline.now - since:.1f} s, and has seen a majority since {majority_since:.3f}",
             )
+
+    def _could_ask(self, process: Process, other: Process) -> bool:
+        links = self._cluster.network.links
+        is_cut = links.is_cut(process.node_id, other.node_id) or links.is_cut(other.node_id, process.node_id)
+        is_early = self._timeline.now < process.started_at + process.machine.timing.load_seconds - 0.5
+        return other is not process and other.is_serving and other.is_running and is_early and not is_cut
+
+    def _sees_majority(self, process: Process) -> bool:
+        recently = self._timeline.now - process.machine.timing.suspicious_seconds - 2.0
+        heard = sum(at >= recently for at in process.heard.values())
+        return (1 + heard) * 2 > len(self._cluster.hosts)
 
     def _heard_at(self, process: Process, other: Process) -> float:
         if process is other:
