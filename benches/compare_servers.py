@@ -29,6 +29,7 @@ READY_PATH = "/nacos/v1/console/health/readiness"
 READY_TIMEOUT_SECONDS = 60.0
 READY_POLL_SECONDS = 0.002
 STOP_SECONDS = 5.0
+SHOWN_SECONDS = 3.0
 GRPC_OFFSET = 1000
 # Below the range from which the system takes the ports of outgoing connections.
 PORTS = range(18_000, 30_000)
@@ -127,6 +128,22 @@ class Server:
             if line.startswith(name):
                 return float(line.split()[1]) * 1024
         return None
+
+
+def shows_what_is_written(address: Address) -> bool:
+    """Whether a configuration can be read soon after it was acknowledged."""
+    path = "/nacos/v1/cs/configs?dataId=compare-start&group=DEFAULT_GROUP"
+    deadline = time.monotonic() + SHOWN_SECONDS
+    with contextlib.closing(http.client.HTTPConnection(address.host, address.http_port, timeout=5)) as connection:
+        while time.monotonic() < deadline:
+            connection.request("POST", f"{path}&content=there")
+            is_acknowledged = connection.getresponse().read() == b"true"
+            time.sleep(READY_POLL_SECONDS)
+            connection.request("GET", path)
+            if connection.getresponse().read() == b"there" and is_acknowledged:
+                return True
+            time.sleep(0.1)
+    return False
 
 
 def this_server(folder: Path) -> Server:
