@@ -1,6 +1,7 @@
 """Publishers over connections and over beats, and subscribers. All of them go elsewhere when their node is no use."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ class ClientProfile:
     """How much later than its client a node may notice that a connection is closed."""
 
 
-class Client:
+class Client(ABC):
     """What all of them have in common: the node that they use, and what they do when it is gone."""
 
     def __init__(self, cluster: "Cluster", facts: Facts, name: str, profile: ClientProfile) -> None:
@@ -56,9 +57,9 @@ class Client:
             self.cluster.operations_count += 1
             self.act()
 
+    @abstractmethod
     def act(self) -> None:
         """Something of its own choice."""
-        raise NotImplementedError
 
     def choose(self, but: Process | None = None) -> Process | None:
         """A node that can be reached, another one than that if there is one."""
