@@ -209,10 +209,12 @@ class Beating(Client):
         self._round = 0
         self._is_leaving = False
         """It waits for the answer to its last word."""
+        self._asks_count = 0
+        """Requests that were not answered yet: it says nothing new before that."""
 
     def act(self) -> None:
         """Comes, changes, goes in good order, or falls silent."""
-        if self._is_leaving:
+        if self._is_leaving or self._asks_count:
             return
         what = self.chance.choices(("add", "change", "roam", "remove", "die"), (5, 1, 3, 1, 1))[0]
         if what == "change" or (what == "add" and not self.version):
@@ -251,7 +253,10 @@ class Beating(Client):
         def answered(body: bytes | None) -> None:
             if not answers:
                 answers.append(body)
+                self._asks_count -= 1
                 done(asked, body)
+
+        self._asks_count += 1
 
         def ask() -> None:
             if not answers:

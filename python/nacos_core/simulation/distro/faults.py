@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nacos_core.simulation.distro.cluster import Cluster
+from nacos_core.simulation.distro.cluster import LEAVE_SECONDS, Cluster
 from nacos_core.simulation.distro.node import Host
 
 JUMP_MS_MAX: Final = 10_000
@@ -61,6 +61,8 @@ class Faults:
         cluster.disturbed_at = self._timeline.now
         for host in cluster.hosts.values():
             cluster.restart(host)
+            # Who is just about to leave comes back, too.
+            cluster.restart_later(host, LEAVE_SECONDS + 0.1)
 
     def _next(self) -> None:
         if self._is_over:

@@ -8,7 +8,7 @@ from nacos_core._core import Hub
 from nacos_core.simulation.distro.clients import Client, Subscriber
 from nacos_core.simulation.distro.cluster import Cluster
 from nacos_core.simulation.distro.facts import Facts
-from nacos_core.simulation.distro.node import Listing, Process
+from nacos_core.simulation.distro.node import Listing, Process, Shown
 from nacos_core.simulation.distro.watching import GONE_ADDRESS_SECONDS
 from nacos_core.simulation.invariants import Violation
 
@@ -77,7 +77,11 @@ class Healing:
 
     def _living(self, process: Process, service: str) -> Listing:
         listing = process.lists.get(service, {})
-        return {address: shown for address, shown in listing.items() if not self._facts.is_over((service, address))}
+        living = {address: shown for address, shown in listing.items() if not self._facts.is_over((service, address))}
+        # Where clocks jumped, an older registration at a dead node may hide the newer one until it is dropped.
+        if not self._cluster.has_jumped:
+            return living
+        return {address: Shown(0, shown.healthy) for address, shown in living.items()}
 
     @staticmethod
     def _digest(hub: Hub, node_id: str, boot: int) -> bytes:
@@ -101,7 +105,8 @@ class Healing:
         versions = {address: shown.version for address, shown in listing.items()}
         for address in versions:
             live = self._facts.live((service, address))
-            if live is not None and live.is_address and live.since < self._cluster.ended_at:
+            is_doubtful = self._cluster.has_jumped or (live is not None and live.since < self._cluster.ended_at)
+            if live is not None and live.is_address and is_doubtful:
                 # The only node that knew of it may have died since, and beats do not tell it; or a node that stood
                 # still has taken what was forwarded to it before, as if it were new.
                 versions[address] = truth[address]

@@ -83,6 +83,9 @@ class Watcher(Protocol):
     def served(self, process: "Process") -> None:
         """It answers clients from now on."""
 
+    def applying(self, process: "Process") -> None:
+        """It is about to take in records of others."""
+
     def applied(self, process: "Process") -> None:
         """It has taken in records of others."""
 
@@ -220,14 +223,20 @@ class Process:
 
     def _received(self, sender_id: str, message: Between) -> None:
         match message:
+            case Question(_, Forward(), until) if self._timeline.now > until:
+                # Kinder than the worst: what nobody waits for any more is not done late.
+                self._timeline.note(self.node_id, "does not do what was asked too long ago")
             case Question(number, body):
                 self.host.network.send(self, sender_id, Answer(number, self._answer(body)))
             case Answer():
                 self.host.network.answered(message)
             case _:
                 self.heard[sender_id] = self._timeline.now
+                brings_records = isinstance(message, Changes | RecordsSent)
+                if brings_records:
+                    self.host.watcher.applying(self)
                 self._step(Received(sender_id, message))
-                if isinstance(message, Changes | RecordsSent):
+                if brings_records:
                     self.host.watcher.applied(self)
 
     def _answer(self, body: Load | Forward) -> Page | Forwarded | None:

@@ -63,21 +63,17 @@ class Watching:
             live = self._facts.live((service, address))
             if self._timeline.is_traced:
                 self._timeline.note(process.node_id, f"lists {address} in {service} no more")
-            if live is None or (live.is_address and self._cluster.has_jumped):
-                # Of nodes that could not reach each other, the clocks decide whose word counts until the next beat.
+            if live is None or (live.is_address and not self._shares_beats(process, live)):
                 continue
-            heard_at = self._heard_at(process, live.process)
-            is_alone = not self._sees_majority(process) and live.process is not process
-            if is_alone and shown.version == live.version:
-                raise Violation(
-                    "Live Instances Stay",
-                    f"{process.node_id} lists {address} in {service} no more, and hears no majority of the nodes",
-                )
-            if shown.version == live.version and self._timeline.now - heard_at < GRACE_SECONDS[live.is_address]:
+            is_known = shown.version == live.version
+            heard_seconds = self._timeline.now - self._heard_at(process, live.process)
+            is_alone = live.process is not process and not self._sees_majority(process)
+            if is_known and (heard_seconds < GRACE_SECONDS[live.is_address] or is_alone):
                 raise Violation(
                     "Live Instances Stay",
                     f"{process.node_id} lists {address} in {service} no more, which is alive at {live.process.node_id}"
-                    f" since {live.since:.3f}; that was heard {self._timeline.now - heard_at:.3f} s ago",
+                    f" since {live.since:.3f}; that was heard {heard_seconds:.3f} s ago, and "
+                    f"{'no' if is_alone else 'a'} majority was heard",
                 )
             self._check_known(process, live, is_listed=False)
 
@@ -96,7 +92,10 @@ class Watching:
                     f"it serves because: {process.machine.loading.reason}",
                 )
             good_since = self._cluster.network.good_since(process, live.process)
-            if live.since < process.started_at and good_since < process.started_at + 2 * CONNECT_SECONDS:
+            # Who has only just been reached has not said yet that it could be asked.
+            was_reached_at = good_since + 1.5 * self._cluster.network.links.profile.delay_max_seconds
+            is_early = good_since < process.started_at + 2 * CONNECT_SECONDS and was_reached_at < self._timeline.now
+            if live.since < process.started_at and is_early:
                 raise Violation(
                     "Load Before Serve",
                     f"{process.node_id} serves without {key[1]} in {key[0]}, alive at {live.process.node_id} since "
@@ -128,22 +127,17 @@ class Watching:
 
     # --- records ---------------------------------------------------------------------------------------------------
 
+    def applying(self, process: Process) -> None:
+        """Remembers what it has."""
+        self._versions[process] = self._found(process)
+
     def applied(self, process: Process) -> None:
         """Versions Rise: nothing newer is overwritten by what is older; Removals Stay: nor does it return."""
-        known = self._versions.setdefault(process, {})
-        found: dict[VersionKey, Version] = {}
-        for service in self._cluster.services:
-            for each in process.hub.distro_publishers(NAMESPACE, GROUP, service):
-                is_connection = each.kind == "connection"
-                holder = (each.node_id, each.boot) if is_connection else ("", 0)
-                key = (service, each.kind, *holder, each.publisher)
-                version = (each.epoch, each.node_id, each.boot, each.revision)
-                found[key] = version
-                # What this process removed, and may have forgotten, it begins anew.
-                before = known.get(key, version)
-                own = (process.node_id, process.boot)
-                if version < before and own not in (version[1:3], before[1:3]):
-                    raise Violation("Versions Rise", f"{process.node_id} had {known[key]} of {key}, now {version}")
+        known, found = self._versions[process], self._found(process)
+        for key, version in found.items():
+            before = known.get(key, version)
+            if version < before:
+                raise Violation("Versions Rise", f"{process.node_id} had {before} of {key}, now {version}")
         now, lost = self._timeline.now, self._lost.setdefault(process, {})
         for key, version in found.items():
             lost_at, lost_version = lost.get(key, (-RETURN_SECONDS, version))
@@ -156,7 +150,16 @@ class Watching:
             ):
                 raise Violation("Removals Stay", f"{process.node_id} has {key} again, which its holder has removed")
         lost.update((key, (now, version)) for key, version in known.items() if key not in found)
-        self._versions[process] = found
+
+    def _found(self, process: Process) -> dict[VersionKey, Version]:
+        found: dict[VersionKey, Version] = {}
+        for service in self._cluster.services:
+            for each in process.hub.distro_publishers(NAMESPACE, GROUP, service):
+                # An address is the same whoever holds it.
+                holder = (each.node_id, each.boot) if each.kind == "connection" else ("", 0)
+                key = (service, each.kind, *holder, each.publisher)
+                found[key] = (each.epoch, each.node_id, each.boot, each.revision)
+        return found
 
     # --- now and then ----------------------------------------------------------------------------------------------
 
@@ -220,6 +223,15 @@ class Watching:
                 f"{process.node_id} lists {address} in {service}, gone since {gone_at:.3f}, for "
                 f"{self._timeline.now - since:.1f} s, and has seen a majority since {majority_since:.3f}",
             )
+
+    def _shares_beats(self, process: Process, live: Registration) -> bool:
+        """Where clocks jumped, or beats were heard by a node that this one could not reach all the time, it may have
+        missed them, and lists the instance again as soon as it hears of it."""
+        if self._cluster.has_jumped:
+            return False
+        since = self._timeline.now - GRACE_SECONDS[True]
+        is_reached = live.process is process or self._cluster.network.good_since(process, live.process) <= since
+        return is_reached and process.running_since <= since
 
     def _could_ask(self, process: Process, other: Process) -> bool:
         links = self._cluster.network.links
