@@ -128,6 +128,25 @@ class ChangeMetadata(_Command, frozen=True, tag="metadata.change"):
     change: bytes
 
 
+class AcquireLock(_Command, frozen=True, tag="lock.acquire"):
+    """Acquire a lock for so long, if nobody holds it. The outcome is its fencing token, or 0."""
+
+    key: str
+    held_ms: int
+
+
+class ReleaseLock(_Command, frozen=True, tag="lock.release"):
+    """Free a lock, whoever holds it; the outcome says whether anybody did."""
+
+    key: str
+
+
+class ExpireLocks(_Command, frozen=True, tag="lock.expire"):
+    """Drop locks whose time is over, no more than so many. The outcome is how many there were."""
+
+    count_max: int
+
+
 Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
@@ -140,6 +159,9 @@ Command: TypeAlias = (
     | DeregisterPersistent
     | SetAdministrator
     | ChangeMetadata
+    | AcquireLock
+    | ReleaseLock
+    | ExpireLocks
 )
 
 _DECODER: Final = msgspec.msgpack.Decoder(Command)

@@ -64,6 +64,18 @@ NAMESPACE_DESCRIPTION_CHARACTERS_MAX: Final = 256
 NAMESPACE_QUOTA_COUNT: Final = 200
 """What is shown; it is not enforced, as the existing server does not by default."""
 
+# Locks (protocol/grpc.md section 6)
+LOCK_MS_DEFAULT: Final = 30_000
+LOCK_MS_MAX: Final = 1_800_000
+LOCK_KEY_CHARACTERS_MAX: Final = 256
+LOCKS_COUNT_MAX: Final = 100_000
+"""Locks held at once. Part of what the log means: all nodes of a cluster must refuse the same one."""
+LOCKS_EXPIRED_COUNT: Final = 1000
+"""Locks that one command drops, so that no node stands still."""
+LOCKS_RELEASED_COUNT: Final = 1000
+"""Expiries of locks that were released early, beyond which they are cleared away."""
+LOCK_EXPIRY_SECONDS: Final = 1.0
+
 # The log
 PROPOSALS_BYTES_MAX: Final = 256 * 1024 * 1024
 """Commands handed to the log and not yet applied; above it writes are refused instead of filling the memory."""

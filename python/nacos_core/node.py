@@ -20,6 +20,7 @@ from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.history import run_retention
+from nacos_core.drivers.locks import run_lock_expiry
 from nacos_core.drivers.metadata import run_metadata_expiry
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("nacos_core")
 
-ABILITIES = {"supportPersistentInstanceByGrpc": True}
+ABILITIES = {"supportPersistentInstanceByGrpc": True, "lock": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
 DIGEST_KEY_FILE = "digest.key"
 DIGEST_KEY_BYTES = 16
@@ -297,6 +298,7 @@ class Node:
         start(self._metadata_expiry)
         start(self._detection)
         start(self._retention)
+        start(self._lock_expiry)
         if self.settings.auth and self.raft.machine.is_alone:
             await self._ensure_administrator()
         elif self.settings.auth:
@@ -351,6 +353,14 @@ class Node:
     async def _retention(self) -> None:
         await run_retention(
             hub=self._hub,
+            writes=self._writes,
+            is_leader=lambda: self.raft.is_leader,
+            wall_clock=self._wall_clock,
+        )
+
+    async def _lock_expiry(self) -> None:
+        await run_lock_expiry(
+            locks=self._state_machine.locks,
             writes=self._writes,
             is_leader=lambda: self.raft.is_leader,
             wall_clock=self._wall_clock,

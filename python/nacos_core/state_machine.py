@@ -11,12 +11,15 @@ import msgspec
 
 from nacos_core import commands
 from nacos_core.commands import (
+    AcquireLock,
     ChangeMetadata,
     Command,
     CreateNamespace,
     DeregisterPersistent,
+    ExpireLocks,
     PublishConfig,
     RegisterPersistent,
+    ReleaseLock,
     RemoveConfig,
     RemoveNamespace,
     RollbackConfig,
@@ -25,6 +28,7 @@ from nacos_core.commands import (
     UpdateNamespace,
 )
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
+from nacos_core.locks.state import Lock, Locks
 from nacos_core.namespaces.state import Namespace, Namespaces
 
 if TYPE_CHECKING:
@@ -36,10 +40,11 @@ _logger = logging.getLogger(__name__)
 ConfigKey: TypeAlias = tuple[str, str, str]
 """Namespace, group, data id."""
 
-Outcome: TypeAlias = str | bool | CommandRefused | None
-"""What a command gave: the md5 of a publication, whether there was anything to change, or why it was refused."""
+Outcome: TypeAlias = str | int | bool | CommandRefused | None
+"""What a command gave: the md5 of a publication, the token of a lock, whether there was anything to change, or why it
+was refused."""
 
-RawOutcome: TypeAlias = str | bool | list[str] | None
+RawOutcome: TypeAlias = str | int | bool | list[str] | None
 """The same as plain data, as it is kept in snapshots: a refusal is its kind and its words."""
 
 SNAPSHOT_VERSION = 2
@@ -62,19 +67,28 @@ class _Snapshot(msgspec.Struct, array_like=True):
     administrator: Administrator | None
     stores: bytes
     namespaces: list[Namespace]
+    locks: list[Lock] = []
 
 
 class _Frozen:
     """The state as it was at one moment, to be written in a worker thread while the state goes on changing."""
 
-    def __init__(self, administrator: Administrator | None, stores: "Frozen", namespaces: list[Namespace]) -> None:
+    def __init__(
+        self,
+        administrator: Administrator | None,
+        stores: "Frozen",
+        namespaces: list[Namespace],
+        locks: list[Lock],
+    ) -> None:
         self._administrator = administrator
         self._stores = stores
         self._namespaces = namespaces
+        self._locks = locks
 
     def encode(self) -> bytes:
         stores = self._stores.encode()
-        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, self._administrator, stores, self._namespaces))
+        snapshot = _Snapshot(SNAPSHOT_VERSION, self._administrator, stores, self._namespaces, self._locks)
+        return msgspec.msgpack.encode(snapshot)
 
 
 def read_outcome(raw: RawOutcome) -> Outcome:
@@ -86,7 +100,7 @@ def read_outcome(raw: RawOutcome) -> Outcome:
             return AlreadyExists()
         case [_, text]:
             return CommandRefused(text)
-        case str() | bool() | None:
+        case str() | int() | None:
             return raw
         case _:
             raise ValueError(f"not an outcome: {raw!r}")
@@ -100,13 +114,14 @@ class StateMachine:
         self._wall_clock = wall_clock  # only to tell clients when a restored snapshot changed what they see
         self.administrator: Administrator | None = None
         self.namespaces = Namespaces()
+        self.locks = Locks()
         self._changed_configs: dict[ConfigKey, None] = {}
 
-    def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[RawOutcome]:
-        """Applies commands with their stamps, in order."""
+    def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[RawOutcome]:
+        """Applies commands with their indexes and stamps, in order."""
         outcomes: list[RawOutcome] = []
         publications: list[Publication] = []
-        for stamped_ms, encoded in batch:
+        for index, stamped_ms, encoded in batch:
             command = self._decode(encoded)
             if isinstance(command, PublishConfig):
                 publications.append((stamped_ms, msgspec.structs.astuple(command)))
@@ -114,7 +129,7 @@ class StateMachine:
             if publications:
                 outcomes += self._publish(publications)
                 publications.clear()
-            outcomes.append(command if isinstance(command, list) else self._apply_one(stamped_ms, command))
+            outcomes.append(command if isinstance(command, list) else self._apply_one(index, stamped_ms, command))
         if publications:
             outcomes += self._publish(publications)
         return outcomes
@@ -129,7 +144,7 @@ class StateMachine:
 
     def freeze(self) -> _Frozen:
         """Everything that was applied, for ``restore``."""
-        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces))
+        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces), list(self.locks))
 
     def restore(self, data: bytes) -> None:
         """Replaces the state.
@@ -145,6 +160,7 @@ class StateMachine:
         self._changed_configs.update(dict.fromkeys(changed))
         self.administrator = snapshot.administrator
         self.namespaces.replace(snapshot.namespaces)
+        self.locks.replace(snapshot.locks)
 
     def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:
         try:
@@ -153,16 +169,16 @@ class StateMachine:
             _logger.warning("a command of the log is not known: %s", error)
             return ["refused", f"not a known command: {error}"]
 
-    def _apply_one(self, stamped_ms: int, command: Command) -> RawOutcome:
+    def _apply_one(self, index: int, stamped_ms: int, command: Command) -> RawOutcome:
         try:
-            return self._apply(stamped_ms, command)
+            return self._apply(index, stamped_ms, command)
         except ValueError as error:
             return ["refused", str(error)]
         except Exception as error:
             _logger.exception("a command of the log cannot be applied")
             return ["refused", f"cannot be applied: {error}"]
 
-    def _apply(self, stamped_ms: int, command: Command) -> RawOutcome:
+    def _apply(self, index: int, stamped_ms: int, command: Command) -> RawOutcome:
         match command:
             case PublishConfig():
                 raise AssertionError("publications are applied by the batch")
@@ -190,6 +206,12 @@ class StateMachine:
             case SetAdministrator(user, password_hash, token_key):
                 self.administrator = Administrator(user, password_hash, token_key)
                 return None
+            case AcquireLock(key, held_ms):
+                return self.locks.acquire(key, index, stamped_ms, held_ms)
+            case ReleaseLock(key):
+                return self.locks.release(key, stamped_ms)
+            case ExpireLocks(count_max):
+                return self.locks.expire(stamped_ms, count_max)
 
     def _publish(self, publications: "list[Publication]") -> "Sequence[RawOutcome]":
         outcomes, changed = self._hub.put_configs(publications)

@@ -89,7 +89,7 @@ class History(RuleBasedStateMachine):
         self.now_ms = 0
 
     def apply(self, command: Command) -> object:
-        (raw,) = self.machine.apply([(self.now_ms, msgspec.Raw(commands.encode(command)))])
+        (raw,) = self.machine.apply([(1, self.now_ms, msgspec.Raw(commands.encode(command)))])
         return read_outcome(raw)
 
     @rule(key=keys, content=contents, description=users, user=users, pause_ms=st.integers(0, 2))

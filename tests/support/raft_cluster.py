@@ -37,8 +37,8 @@ class Words:
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[int]:
-        self.words += [msgspec.msgpack.decode(command, type=str) for _, command in batch]
+    def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[int]:
+        self.words += [msgspec.msgpack.decode(command, type=str) for _, _, command in batch]
         return list(range(len(self.words) - len(batch) + 1, len(self.words) + 1))
 
     def freeze(self) -> FrozenWords:

@@ -35,7 +35,7 @@ class World:
 
     def apply(self, command: Command) -> Outcome:
         self.now_ms += 1
-        (raw,) = self.machine.apply([(self.now_ms, msgspec.Raw(commands.encode(command)))])
+        (raw,) = self.machine.apply([(1, self.now_ms, msgspec.Raw(commands.encode(command)))])
         return read_outcome(raw)
 
     def publish(self, content: str, key: tuple[str, str, str] = KEY, **more: str) -> None:

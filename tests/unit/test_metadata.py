@@ -63,7 +63,7 @@ class Replica:
         self.machine = StateMachine(self.hub, lambda: 1000)
 
     def apply(self, command: Command, stamped_ms: int = 1000) -> Outcome:
-        (raw,) = self.machine.apply([(stamped_ms, msgspec.Raw(commands.encode(command)))])
+        (raw,) = self.machine.apply([(1, stamped_ms, msgspec.Raw(commands.encode(command)))])
         return read_outcome(raw)
 
     def change(self, change: Change, service: tuple[str, str, str] = SERVICE) -> Outcome:

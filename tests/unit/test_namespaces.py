@@ -32,7 +32,7 @@ def service(machine: StateMachine) -> NamespaceService:
 
 
 def apply(machine: StateMachine, command: Command) -> Outcome:
-    (raw,) = machine.apply([(1000, msgspec.Raw(commands.encode(command)))])
+    (raw,) = machine.apply([(1, 1000, msgspec.Raw(commands.encode(command)))])
     return read_outcome(raw)
 
 

@@ -46,7 +46,7 @@ class Log:
 
     def propose(self, command: Command, complete: Callable[[Any], None]) -> None:
         self.commands.append(command)
-        (raw,) = self.machine.apply([(1, msgspec.Raw(commands.encode(command)))])
+        (raw,) = self.machine.apply([(1, 1, msgspec.Raw(commands.encode(command)))])
         complete(read_outcome(raw))
 
 
@@ -84,7 +84,9 @@ class World:
     def after_a_restart(self) -> list[Any]:
         hub = a_hub()
         machine = StateMachine(hub, lambda: 1)
-        machine.apply([(1, msgspec.Raw(commands.encode(command))) for command in self.log.commands])
+        machine.apply(
+            [(at, 1, msgspec.Raw(commands.encode(command))) for at, command in enumerate(self.log.commands, 1)]
+        )
         return hosts(hub)
 
 

@@ -40,7 +40,7 @@ def publication(content: str = "a: 1", **more: object) -> PublishConfig:
 
 
 def apply(machine: StateMachine, command: commands.Command, stamped_ms: int = 1000) -> Outcome:
-    (raw,) = machine.apply([(stamped_ms, msgspec.Raw(commands.encode(command)))])
+    (raw,) = machine.apply([(1, stamped_ms, msgspec.Raw(commands.encode(command)))])
     return read_outcome(raw)
 
 
@@ -90,7 +90,7 @@ def test_a_run_of_publications_is_applied_in_order(machine: StateMachine, hub: _
         PublishConfig("public", "g", "b", b"5", "text", cas_md5=MD5_OF_A1),
         PublishConfig("public", "g", "c", b"6", "text"),
     ]
-    raw = machine.apply([(at, msgspec.Raw(commands.encode(command))) for at, command in enumerate(run)])
+    raw = machine.apply([(at, at, msgspec.Raw(commands.encode(command))) for at, command in enumerate(run)])
     kinds = [type(read_outcome(outcome)) for outcome in raw]
     assert kinds == [str, AlreadyExists, CasMismatch, bool, str, str, str, str]
     assert machine.take_changed_configs() == [KEY, ("public", "g", "b"), ("public", "g", "c")]
@@ -100,7 +100,7 @@ def test_a_run_of_publications_is_applied_in_order(machine: StateMachine, hub: _
 
 
 def test_a_publication_that_makes_no_sense_stops_none_of_its_run(machine: StateMachine, hub: _core.Hub) -> None:
-    run = [(stamped_ms, msgspec.Raw(commands.encode(publication(str(stamped_ms))))) for stamped_ms in (1, -1, 3)]
+    run = [(1, stamped_ms, msgspec.Raw(commands.encode(publication(str(stamped_ms))))) for stamped_ms in (1, -1, 3)]
     outcomes = [read_outcome(raw) for raw in machine.apply(run)]
     assert [type(outcome) for outcome in outcomes] == [str, CommandRefused, str]
     view = hub.get_config(*KEY)
@@ -192,7 +192,7 @@ def test_a_stamp_that_makes_no_sense_is_refused(machine: StateMachine, stamped_m
 
 @pytest.mark.parametrize("payload", [b"\xc1", b"junk", msgspec.msgpack.encode(["config.unheard", 1]), b"\x91\x01"])
 def test_bytes_that_are_no_command_are_refused_and_the_next_one_follows(machine: StateMachine, payload: bytes) -> None:
-    batch = [(1000, msgspec.Raw(payload)), (1000, msgspec.Raw(commands.encode(publication())))]
+    batch = [(1, 1000, msgspec.Raw(payload)), (2, 1000, msgspec.Raw(commands.encode(publication())))]
     refused, published = machine.apply(batch)
     assert isinstance(read_outcome(refused), CommandRefused)
     assert published == MD5_OF_A1

@@ -68,8 +68,9 @@ class Frozen(Protocol):
 class StateMachine(Protocol):
     """What the log is for. Deterministic: it reads no clock and no chance, and never raises for a bad command."""
 
-    def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[Outcome]:
-        """Applies commands with their stamps (wall milliseconds, never going back); outcomes that msgpack can carry."""
+    def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[Outcome]:
+        """Applies commands with their indexes in the log and their stamps (wall milliseconds, never going back);
+        outcomes that msgpack can carry."""
 
     def freeze(self) -> Frozen:
         """The state as of now."""
@@ -406,7 +407,7 @@ class Replica:
     # --- applying --------------------------------------------------------------------------------------------------
 
     def _apply(self, committed: Sequence[tuple[int, int, bytes]]) -> None:
-        batch: list[tuple[Entry, int]] = []
+        batch: list[tuple[int, int, Entry]] = []
         in_batch: set[tuple[str, int]] = set()
         for index, _, payload in committed:
             assert index == self.last_applied + 1, "entries are applied one after the other"
@@ -426,7 +427,7 @@ class Replica:
                 batch, in_batch = [], set()
             if self._is_new(entry):
                 self._last_stamp_ms = max(self._last_stamp_ms, entry.stamped_ms)
-                batch.append((entry, self._last_stamp_ms))
+                batch.append((index, self._last_stamp_ms, entry))
                 in_batch.add((entry.origin_id, entry.sequence))
             self.last_applied = index
         self._apply_batch(batch)
@@ -435,11 +436,11 @@ class Replica:
         """A request is applied once, and only that of a member."""
         return entry.origin_id in self._origin_ids and self.sessions.begin(entry.request) is Verdict.APPLY
 
-    def _apply_batch(self, batch: list[tuple[Entry, int]]) -> None:
+    def _apply_batch(self, batch: list[tuple[int, int, Entry]]) -> None:
         if not batch:
             return
-        outcomes = self._state_machine.apply([(stamp, entry.command) for entry, stamp in batch])
-        for (entry, _), outcome in zip(batch, outcomes, strict=True):
+        outcomes = self._state_machine.apply([(index, stamp, entry.command) for index, stamp, entry in batch])
+        for (_, _, entry), outcome in zip(batch, outcomes, strict=True):
             self.sessions.remember(entry.request, outcome)
             if entry.origin_id == self.node_id and entry.boot == self._boot:
                 self._writes.applied(entry.sequence, outcome)

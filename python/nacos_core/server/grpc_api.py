@@ -10,6 +10,21 @@ import msgspec
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
 from nacos_core.server.context import Context, Result
+from nacos_core.server.grpc_answers import (
+    BAD_PAYLOAD,
+    CONFIG_ABSENT,
+    ERROR_RESPONSE,
+    INVALID_PARAMETER,
+    NO_HANDLER,
+    NO_RIGHT,
+    NOT_IMPLEMENTED,
+    OVER_THRESHOLD,
+    RESPONSE_TYPES,
+    SERVER_ERROR,
+    fail,
+    succeed,
+)
+from nacos_core.server.lock_grpc import operate
 
 if TYPE_CHECKING:
     from nacos_core._core import GrpcRequest
@@ -17,41 +32,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[Context, "GrpcRequest"], None]
-
-OK: Final = 200
-FAIL: Final = 500
-INVALID_PARAMETER: Final = 400
-CONFIG_ABSENT: Final = 300
-NO_HANDLER: Final = 302
-NO_RIGHT: Final = 403
-SERVER_ERROR: Final = 500
-NOT_IMPLEMENTED: Final = 501
-BAD_PAYLOAD: Final = 502
-OVER_THRESHOLD: Final = 503
-
-ERROR_RESPONSE: Final = "ErrorResponse"
-RESPONSE_TYPES: Final = {
-    "ConfigQueryRequest": "ConfigQueryResponse",
-    "ConfigPublishRequest": "ConfigPublishResponse",
-    "ConfigRemoveRequest": "ConfigRemoveResponse",
-    "ConfigBatchListenRequest": "ConfigChangeBatchListenResponse",
-    "InstanceRequest": "InstanceResponse",
-    "BatchInstanceRequest": "BatchInstanceResponse",
-    "PersistentInstanceRequest": "InstanceResponse",
-    "SubscribeServiceRequest": "SubscribeServiceResponse",
-    "ServiceQueryRequest": "QueryServiceResponse",
-    "ServiceListRequest": "ServiceListResponse",
-}
-
-# Fields that some SDK needs in every answer of the type, failures too (protocol/grpc.md sections 4 and 5).
-_FIELDS_ALWAYS: Final[dict[str, dict[str, object]]] = {
-    "ConfigQueryResponse": {"lastModified": 0, "beta": False},
-    "ConfigChangeBatchListenResponse": {"changedConfigs": []},
-    "ServiceListResponse": {"count": 0, "serviceNames": []},
-}
-
-_to_json = msgspec.json.Encoder().encode
-_DONE: Final = b'{"resultCode":200,"errorCode":0,"success":true}'
 
 
 class _ConfigRequest(msgspec.Struct, rename="camel", gc=False):
@@ -101,30 +81,6 @@ def _route(context: Context, request: "GrpcRequest") -> None:
 def _refuse_busy(context: Context, request: "GrpcRequest", response_type: str, retry_seconds: int) -> None:
     message = f"Too many logins, try again in {retry_seconds} s."
     fail(context, request, response_type, OVER_THRESHOLD, message)
-
-
-def fail(
-    context: Context,
-    request: "GrpcRequest",
-    response_type: str,
-    error_code: int,
-    message: str,
-    request_id: str | None = None,
-) -> None:
-    """Answers that it failed, in the request's own type or as ``ErrorResponse``."""
-    body: dict[str, object] = {"resultCode": FAIL, "errorCode": error_code, "message": message}
-    if request_id is not None:
-        body["requestId"] = request_id
-    body |= _FIELDS_ALWAYS.get(response_type, {})
-    body["success"] = False
-    context.hub.reply_grpc(request.connection, request.call, response_type, _to_json(body))
-
-
-def _succeed(context: Context, request: "GrpcRequest", response_type: str, request_id: str | None) -> None:
-    body = _DONE
-    if request_id is not None:
-        body = _to_json({"resultCode": OK, "errorCode": 0, "requestId": request_id, "success": True})
-    context.hub.reply_grpc(request.connection, request.call, response_type, body)
 
 
 def _query(context: Context, request: "GrpcRequest") -> None:
@@ -177,7 +133,7 @@ def _remove(context: Context, request: "GrpcRequest") -> None:
     asked = _read_config_request(request.body)
     answer = partial(fail, context, request, "ConfigRemoveResponse", request_id=asked.request_id)
     if asked.tag:  # there are no tag publications, so this one is gone already
-        _succeed(context, request, "ConfigRemoveResponse", asked.request_id)
+        succeed(context, request, "ConfigRemoveResponse", asked.request_id)
         return
     try:
         command = context.config.removal(
@@ -207,11 +163,12 @@ def _finish(
         case NacosCoreError():
             fail(context, request, response_type, OVER_THRESHOLD, str(result), request_id)
         case _:
-            _succeed(context, request, response_type, request_id)
+            succeed(context, request, response_type, request_id)
 
 
 _HANDLERS: Final[dict[str, Handler]] = {
     "ConfigQueryRequest": _query,
     "ConfigPublishRequest": _publish,
     "ConfigRemoveRequest": _remove,
+    "LockOperationRequest": operate,
 }

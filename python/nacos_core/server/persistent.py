@@ -7,7 +7,7 @@ import msgspec
 
 from nacos_core.commands import DeregisterPersistent, RegisterPersistent
 from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
-from nacos_core.server import grpc_api, pages
+from nacos_core.server import grpc_answers, pages
 from nacos_core.server.context import Context, Result, status_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _answer_v3(context: Context, event: "PersistentInstance", error: NacosCoreEr
 def _answer_grpc(context: Context, event: "PersistentInstance", error: NacosCoreError | None) -> None:
     if error is None:
         kind = "registerInstance" if event.register else "deregisterInstance"
-        answer = {"resultCode": grpc_api.OK, "errorCode": 0, "type": kind, "success": True}
+        answer = {"resultCode": grpc_answers.OK, "errorCode": 0, "type": kind, "success": True}
         context.hub.reply_grpc(event.connection, event.call, "InstanceResponse", msgspec.json.encode(answer))
         return
     if isinstance(error, OutcomeUnknown):
@@ -53,7 +53,7 @@ def _answer_grpc(context: Context, event: "PersistentInstance", error: NacosCore
     else:
         message = f"errCode: {_code(error)}, errMsg: {error} "
         answer = {"resultCode": _code(error), "errorCode": _code(error), "message": message, "success": False}
-    context.hub.reply_grpc(event.connection, event.call, grpc_api.ERROR_RESPONSE, msgspec.json.encode(answer))
+    context.hub.reply_grpc(event.connection, event.call, grpc_answers.ERROR_RESPONSE, msgspec.json.encode(answer))
 
 
 def _code(error: NacosCoreError) -> int:

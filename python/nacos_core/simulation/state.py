@@ -53,9 +53,9 @@ class Registers:
         self.digest = 0
         self._watch = watch
 
-    def apply(self, batch: Sequence[tuple[int, msgspec.Raw]]) -> list[tuple[int, bool]]:
+    def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[tuple[int, bool]]:
         """As ``StateMachine.apply``."""
-        return [self._apply(stamped_ms, command) for stamped_ms, command in batch]
+        return [self._apply(stamped_ms, command) for _, stamped_ms, command in batch]
 
     def _apply(self, stamped_ms: int, command: msgspec.Raw) -> tuple[int, bool]:
         operation = _decode(command)
