@@ -20,6 +20,7 @@ __all__ = [
     "DistroHolder",
     "DistroPublisher",
     "Frozen",
+    "FuzzyWatched",
     "GrpcRequest",
     "HistoryEvent",
     "HttpRequest",
@@ -141,6 +142,19 @@ class UdpSubscribed:
     clusters: str
 
 @final
+class FuzzyWatched:
+    """A connection watches a pattern, or has said anew what it knows; it has been answered already."""
+
+    connection: int
+    module: str
+    """`naming` or `config`."""
+    pattern: str
+    is_initial: bool
+    """It waits for the first list."""
+    keys: list[tuple[str, str, str]]
+    """(namespace, group, name) of what it does not know, and of what it knows that is gone; in that order."""
+
+@final
 class ConnectionReady:
     """A gRPC connection has introduced itself."""
 
@@ -172,6 +186,7 @@ Event = (
     | Misplaced
     | LongPoll
     | UdpSubscribed
+    | FuzzyWatched
     | ConnectionReady
     | ConnectionGone
     | PushAcknowledged
@@ -397,6 +412,17 @@ class Hub:
 
     def take_new_subscriptions(self) -> list[tuple[int, str, str, str]]:
         """(connection, namespace, group, service) subscribed since the last call."""
+
+    # Fuzzy watches. `module` is `naming` or `config`; ValueError for another one.
+    def take_come_and_gone_services(self) -> list[tuple[str, str, str]]:
+        """(namespace, group, service) that came or went since the last call, in order, as long as anybody watches."""
+
+    def fuzzy_watchers(self, module: str, namespace: str, group: str, name: str) -> list[int]:
+        """The connections with a pattern that it is like, in order."""
+
+    def is_fuzzy_watching(self, module: str, connection: int, pattern: str) -> bool: ...
+    def is_present(self, module: str, namespace: str, group: str, name: str) -> bool:
+        """Whether watchers count it as there: a service in which somebody publishes, or that was created; a config."""
 
     def idle_connections(self, now_ms: int, idle_ms: int) -> list[int]:
         """gRPC connections that were set up and have sent nothing for that long."""

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("nacos_core")
 
-ABILITIES = {"supportPersistentInstanceByGrpc": True, "lock": True}
+ABILITIES = {"supportPersistentInstanceByGrpc": True, "fuzzyWatch": True, "lock": True}
 """What is built, and nothing else: clients keep to what they are told (protocol/grpc.md section 2)."""
 DIGEST_KEY_FILE = "digest.key"
 DIGEST_KEY_BYTES = 16

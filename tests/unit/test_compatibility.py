@@ -12,7 +12,7 @@ from support.protocol_rows import METHODS, endpoints, requests
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "compatibility.md").read_text()
-SERVING = ("rust/core/src/serve", "python/nacos_core/server", "python/nacos_core/drivers", "python/nacos_core/peers")
+SERVING = ("rust/core/src/serve", *(f"python/nacos_core/{name}" for name in ("server", "push", "drivers", "peers")))
 SERVED = {(method, path) for path, methods in CORE_PATHS.items() for method in methods} | set(ROUTES)
 
 _row = re.compile(r"^\| `(?P<what>[^`]+)` \| (?P<state>built|not built) \| (?P<tests>.*)\|$", re.MULTILINE)

@@ -43,6 +43,12 @@ class Hub:
         taken, self.new_subscriptions = self.new_subscriptions, []
         return taken
 
+    def take_come_and_gone_services(self) -> list[tuple[str, str, str]]:
+        return []
+
+    def fuzzy_watchers(self, module: str, *key: str) -> list[int]:
+        return []
+
     def push_service(self, *key: Any) -> list[tuple[int, int]]:
         return [(connection, self._send(connection, "service")) for connection in self.subscribers]
 

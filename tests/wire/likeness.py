@@ -13,6 +13,7 @@ TIMES_AND_IDS = {
     "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(\+00:00|Z)",
     "connectionId": r"\d{13}_[0-9.]+_\d+",
     "requestId": r"\d+",
+    "serviceKey": r"public@@DEFAULT_GROUP@@demo-\w+",
     "id": r"\d+",
 }
 """Fields whose values are never the recorded ones, and what they look like. The value 0 stays 0."""

@@ -22,7 +22,11 @@ def test_abilities_are_acknowledged_only_to_who_told_its_own(node: NodeProcess) 
         new.open_stream()
         new.send("ConnectionSetupRequest", {"clientVersion": "test", "abilityTable": {"fuzzyWatch": True}})
         table = new.wait_push("SetupAckRequest").body["abilityTable"]
-        assert {name for name, built in table.items() if built} == {"supportPersistentInstanceByGrpc", "lock"}
+        assert {name for name, built in table.items() if built} == {
+            "supportPersistentInstanceByGrpc",
+            "fuzzyWatch",
+            "lock",
+        }
         old.set_up()
         old.settle(0.3)
         assert old.pushes == []

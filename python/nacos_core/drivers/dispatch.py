@@ -35,6 +35,7 @@ class Dispatcher:
             _core.PersistentInstance: partial(persistent.handle, context),
             _core.LongPoll: pushes.hang,
             _core.UdpSubscribed: pushes.udp_subscribed,
+            _core.FuzzyWatched: pushes.fuzzy_watched,
             _core.ConnectionReady: _note,
             _core.ConnectionGone: lambda event: pushes.gone(event.connection),
             _core.PushAcknowledged: pushes.acknowledged,

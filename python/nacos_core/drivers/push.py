@@ -2,24 +2,43 @@
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import trio
 
 from nacos_core import limits
 from nacos_core.config.long_poll import LongPolls
+from nacos_core.drivers.fuzzy import FuzzyPushes
 from nacos_core.naming.udp_subscribers import UdpSubscribers
+from nacos_core.push import fuzzy
 from nacos_core.push.schedule import PushSchedule
 from nacos_core.push.tracker import PushTracker
 
 if TYPE_CHECKING:
-    from nacos_core._core import Hub, LongPoll, PushAcknowledged, UdpSubscribed
+    from nacos_core._core import FuzzyWatched, Hub, LongPoll, PushAcknowledged, UdpSubscribed
     from nacos_core.clock import WallClock
     from nacos_core.drivers.udp import UdpPort
     from nacos_core.state_machine import StateMachine
 
 Key: TypeAlias = tuple[str, str, str]
+AnyKey = TypeVar("AnyKey")
 Watcher: TypeAlias = Callable[[], None]
+
+
+def _naming_tracker() -> PushTracker[AnyKey]:
+    return PushTracker(
+        ack_timeout_seconds=limits.PUSH_ACK_TIMEOUT_SECONDS,
+        retry_seconds=lambda tries: limits.PUSH_RETRY_SECONDS,
+        tries_max=None,
+    )
+
+
+def _config_tracker() -> PushTracker[AnyKey]:
+    return PushTracker(
+        ack_timeout_seconds=limits.CONFIG_PUSH_ACK_TIMEOUT_SECONDS,
+        retry_seconds=lambda tries: limits.CONFIG_PUSH_RETRY_STEP_SECONDS * tries,
+        tries_max=limits.CONFIG_PUSH_TRIES_MAX,
+    )
 
 
 class Pushes:
@@ -43,16 +62,10 @@ class Pushes:
         self._state_machine = state_machine
         self._wall_clock = wall_clock
         self._schedule = PushSchedule(merge_seconds)
-        self._naming: PushTracker[Key] = PushTracker(
-            ack_timeout_seconds=limits.PUSH_ACK_TIMEOUT_SECONDS,
-            retry_seconds=lambda tries: limits.PUSH_RETRY_SECONDS,
-            tries_max=None,
-        )
-        self._config: PushTracker[Key] = PushTracker(
-            ack_timeout_seconds=limits.CONFIG_PUSH_ACK_TIMEOUT_SECONDS,
-            retry_seconds=lambda tries: limits.CONFIG_PUSH_RETRY_STEP_SECONDS * tries,
-            tries_max=limits.CONFIG_PUSH_TRIES_MAX,
-        )
+        self._naming: PushTracker[Key] = _naming_tracker()
+        self._config: PushTracker[Key] = _config_tracker()
+        self._service_watches = FuzzyPushes(hub, fuzzy.SERVICES, _naming_tracker(), _naming_tracker())
+        self._config_watches = FuzzyPushes(hub, fuzzy.CONFIGS, _config_tracker(), _config_tracker())
         self._long_polls = LongPolls()
         self._udp = UdpSubscribers()
         self._udp_port = udp_port
@@ -77,17 +90,24 @@ class Pushes:
         key = (event.namespace, event.group, event.service)
         self._udp.subscribe(key, (event.ip, event.port), event.clusters, trio.current_time())
 
+    def fuzzy_watched(self, event: "FuzzyWatched") -> None:
+        """A client watches a pattern."""
+        watches = self._service_watches if event.module == fuzzy.SERVICES.module else self._config_watches
+        watches.watched(event, trio.current_time())
+
     def gone(self, connection: int) -> None:
         """Nothing is sent to this connection any more."""
         self._long_polls.gone(connection)
         self._naming.gone(connection)
         self._config.gone(connection)
+        self._service_watches.gone(connection)
+        self._config_watches.gone(connection)
 
     def acknowledged(self, event: "PushAcknowledged") -> None:
         """A client answered a push; answers to other pushes than ours are of no interest here."""
         answer = (event.connection, event.request_id, event.succeeded, trio.current_time())
-        if not self._naming.acknowledged(*answer):
-            self._config.acknowledged(*answer)
+        if self._naming.acknowledged(*answer) is None and self._config.acknowledged(*answer) is None:
+            _ = self._service_watches.acknowledged(*answer) or self._config_watches.acknowledged(*answer)
 
     def watch(self, kind: str, key: Key, token: object, watcher: Watcher) -> None:
         """Calls ``watcher`` at every change of a ``service`` or ``config``, until ``unwatch``."""
@@ -113,6 +133,8 @@ class Pushes:
             self._tell_watchers("service", key)
             if self._schedule.changed(key, now):
                 self._push_service(key, now)
+        for key in self._hub.take_come_and_gone_services():
+            self._service_watches.changed(key, now)
         for connection, namespace, group, service in self._hub.take_new_subscriptions():
             self._schedule.subscribed(connection, (namespace, group, service), now)
         if self._next_deadline() < self._sleeps_until:
@@ -124,6 +146,7 @@ class Pushes:
             self._hub.reply_long_poll(hanging.connection, hanging.call, [listen_key])
         for connection, request_id in self._hub.push_config_change(*key):
             self._config.sent(connection, request_id, key, now)
+        self._config_watches.changed(key, now)
 
     def _push_service(self, key: Key, now: float) -> None:
         for connection, request_id in self._hub.push_service(*key, self._wall_clock()):
@@ -164,6 +187,8 @@ class Pushes:
             self._config.next_deadline(),
             self._long_polls.next_deadline(),
             self._udp.next_deadline(),
+            self._service_watches.next_deadline(),
+            self._config_watches.next_deadline(),
         )
 
     def _send_due(self, now: float) -> None:
@@ -175,6 +200,8 @@ class Pushes:
         for connection, key in self._naming.due(now).retries:
             self._push_service_to(connection, key, now, is_retry=True)
         self._send_due_configs(now)
+        self._service_watches.send_due(now)
+        self._config_watches.send_due(now)
         for hanging in self._long_polls.ended(now):
             self._hub.reply_long_poll(hanging.connection, hanging.call, [])
         if self._udp_port is not None:

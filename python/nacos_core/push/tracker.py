@@ -63,16 +63,16 @@ class PushTracker(Generic[Key]):
         self._by_request[connection, request_id] = awaited
         self._wait(awaited)
 
-    def acknowledged(self, connection: int, request_id: int, succeeded: bool, now: float) -> bool:
-        """The client answered. False: it is none of these pushes."""
+    def acknowledged(self, connection: int, request_id: int, succeeded: bool, now: float) -> Key | None:
+        """The client answered: the key that it was pushed. None: it is none of these pushes."""
         awaited = self._by_request.pop((connection, request_id), None)
         if awaited is None:
-            return False
+            return None
         if succeeded:
             self._forget(awaited)
         else:
             self._fail(awaited, now)
-        return True
+        return awaited.key
 
     def due(self, now: float) -> Due[Key]:
         """Pushes to try again (report each with ``sent`` or ``dropped``), and connections to give up."""

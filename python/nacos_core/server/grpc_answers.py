@@ -31,6 +31,8 @@ RESPONSE_TYPES: Final = {
     "SubscribeServiceRequest": "SubscribeServiceResponse",
     "ServiceQueryRequest": "QueryServiceResponse",
     "ServiceListRequest": "ServiceListResponse",
+    "NamingFuzzyWatchRequest": "NamingFuzzyWatchResponse",
+    "ConfigFuzzyWatchRequest": "ConfigFuzzyWatchResponse",
     "LockOperationRequest": "LockOperationResponse",
 }
 

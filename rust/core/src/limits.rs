@@ -87,6 +87,14 @@ pub const SERVICE_METADATA_CHARACTERS_MAX: usize = 65_536;
 pub const EXPRESSION_CHARACTERS_MAX: usize = 4_096;
 /// Most keys in one listener request (protocol/semantics.md section 4.2).
 pub const LISTEN_KEYS_COUNT_MAX: usize = 10_000;
+/// Most patterns that one connection watches, of services and of configs each (protocol/grpc.md section 4.1).
+pub const FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
+/// Most different patterns that are watched: each name that comes or goes is compared with all of them.
+pub const FUZZY_PATTERNS_COUNT_MAX: usize = 1_000;
+/// Most names like one pattern that a watcher is told at first (protocol/grpc.md section 4.1).
+pub const FUZZY_MATCHES_COUNT_MAX: usize = 500;
+/// Most names that a watcher may say that it knows.
+pub const FUZZY_RECEIVED_COUNT_MAX: usize = 10_000;
 /// Most services in one page of a service list.
 pub const SERVICE_PAGE_COUNT_MAX: usize = 100_000;
 /// Most access tokens remembered; beyond it those that ended go, then all (they are asked for again).

@@ -1,5 +1,6 @@
 //! Events of the hub as Python objects: frozen classes, so that handlers can `match` on them.
 
+use nacos_core::registry::ResourceKey;
 use nacos_core::serve::Event;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -75,6 +76,16 @@ pub struct UdpSubscribed {
     group: String,
     service: String,
     clusters: String,
+}
+
+/// A connection watches a pattern; it has been answered already.
+#[pyclass(frozen, get_all, module = "nacos_core._core")]
+pub struct FuzzyWatched {
+    connection: u64,
+    module: &'static str,
+    pattern: String,
+    is_initial: bool,
+    keys: Py<PyList>,
 }
 
 /// A gRPC connection has introduced itself.
@@ -182,6 +193,12 @@ fn to_object(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
             },
         )?
         .into_any(),
+        Event::FuzzyWatched(event) => {
+            let keys = PyList::new(py, event.keys.iter().map(ResourceKey::parts))?.unbind();
+            let (connection, module, pattern, is_initial) =
+                (event.connection, event.of.module(), event.pattern, event.is_initial);
+            Bound::new(py, FuzzyWatched { connection, module, pattern, is_initial, keys })?.into_any()
+        }
         Event::ConnectionReady(event) => Bound::new(
             py,
             ConnectionReady {

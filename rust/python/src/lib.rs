@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod forwarding;
 mod frozen;
+mod fuzzy;
 mod hub;
 mod log;
 mod publications;
@@ -27,8 +28,8 @@ mod _core {
     use super::errors::{InvalidInstance, KindConflict};
     #[pymodule_export]
     use super::events::{
-        ConnectionGone, ConnectionReady, GrpcRequest, HttpRequest, LongPoll, Misplaced, PersistentInstance,
-        PushAcknowledged, UdpSubscribed,
+        ConnectionGone, ConnectionReady, FuzzyWatched, GrpcRequest, HttpRequest, LongPoll, Misplaced,
+        PersistentInstance, PushAcknowledged, UdpSubscribed,
     };
     #[pymodule_export]
     use super::frozen::Frozen;

@@ -8,6 +8,7 @@ mod rollback;
 mod search;
 mod snapshot;
 mod store;
+mod watchers;
 
 pub use crate::registry::{KeyParts, SnapshotError};
 pub use history::{Change, Event, Removal};
@@ -18,7 +19,7 @@ pub use search::{Filter, Found, Pattern, Search};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
 use crate::registry::links::Links;
-use crate::registry::{NameHash, ResourceKey};
+use crate::registry::{NameHash, ResourceKey, Watches};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 use history::{Events, History};
@@ -54,6 +55,7 @@ pub struct Configs {
     connection_index: HashMap<u64, u32, FixedState>,
     /// Holder: connection; subject: entry.
     listeners: Links<Listener>,
+    watches: Watches,
 }
 
 impl Configs {
@@ -69,6 +71,7 @@ impl Configs {
             connections: Slab::new(),
             connection_index: HashMap::default(),
             listeners: Links::default(),
+            watches: Watches::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the config store promises, shown from outside.
 
 use super::*;
+use crate::registry::FuzzyPattern;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -268,4 +269,31 @@ proptest! {
         prop_assert_eq!(found, expected);
         prop_assert_eq!(configs.listener_count(), listeners.len());
     }
+}
+
+#[test]
+fn a_watcher_is_told_what_is_like_its_pattern() {
+    let mut configs = configs();
+    let keys =
+        [("public", "F", "a1"), ("public", "G", "a1"), ("public", "G", "a2"), ("public", "G", "b"), ("q", "G", "a1")];
+    for key in keys {
+        configs.put(key, config("x"));
+    }
+    configs.listen(8, ("public", "G", "a3"), "", "");
+    let mut told = |text: &str, received: &[KeyParts<'_>]| {
+        let pattern = FuzzyPattern::read(text, "public").unwrap();
+        let received = received.iter().map(|key| ConfigKey::new(*key)).collect();
+        let keys = configs.watch(1, &pattern, &received).unwrap().keys;
+        keys.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(told("public>>G>>a*", &[]), ["public@@G@@a1", "public@@G@@a2"]);
+    assert_eq!(told("public>>*>>a1", &[]), ["public@@F@@a1", "public@@G@@a1"]);
+    assert_eq!(told("q>>*>>*", &[]), ["q@@G@@a1"]);
+    let gone = [("public", "G", "a1"), ("public", "G", "a3")];
+    assert_eq!(told("public>>G>>a*", &gone), ["public@@G@@a2", "public@@G@@a3"]);
+    assert_eq!((configs.watchers(("public", "G", "a9")), configs.watchers(("public", "H", "b"))), (vec![1], vec![]));
+    assert!(configs.unwatch(1, "public>>G>>a*") && !configs.is_watching(1, "public>>G>>a*"));
+    assert_eq!(configs.watchers(("public", "G", "a9")), [] as [u64; 0]);
+    configs.drop_watcher(1);
+    assert!(configs.watches.is_empty());
 }

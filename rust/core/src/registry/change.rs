@@ -272,6 +272,7 @@ impl Registry {
     /// Changes what is said of a service, and notes what that changes in its list.
     fn declare(&mut self, key: KeyParts<'_>, now_ms: u64, change: impl FnOnce(&mut Declared, u64)) {
         let service = self.find_or_create_service(key);
+        self.may_come_or_go(service);
         let mut declared = self.services.get_mut(service).declared.take().unwrap_or_default();
         change(&mut declared, self.metadata_revision);
         self.set_declared(service, *declared, now_ms);
@@ -279,6 +280,7 @@ impl Registry {
 
     /// Puts what is said of a service in place of what was.
     pub(super) fn set_declared(&mut self, service: u32, declared: Declared, now_ms: u64) {
+        self.may_come_or_go(service);
         let key = self.services.get(service).key.clone();
         if declared.is_empty() {
             self.services.get_mut(service).declared = None;

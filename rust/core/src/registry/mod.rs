@@ -13,6 +13,7 @@ mod digest;
 pub mod distro;
 mod error;
 mod expiry;
+mod fuzzy;
 mod heartbeat;
 pub mod json;
 mod key;
@@ -32,12 +33,15 @@ mod snapshot;
 mod snapshot_metadata;
 mod store;
 mod subscribers;
+mod watchers;
 
 pub use binary::{Content, SnapshotError};
 pub use catalog::ServicePage;
 pub use change::{ChangeRefused, Expiry, InstanceName, MetadataChange, ServiceFields};
 pub use declared::{ClusterRecord, HealthChecker, Selector};
 pub use error::RegistryError;
+pub(crate) use fuzzy::Watches;
+pub use fuzzy::{Difference, FuzzyPattern, TooManyPatterns};
 pub use heartbeat::{Beat, Expired};
 pub use key::{KeyParts, ResourceKey};
 pub(crate) use key::{NameHash, same_text};
@@ -63,6 +67,7 @@ use responsible::Responsible;
 use services::Services;
 use std::collections::BTreeMap;
 use subscribers::Subscribers;
+use watchers::Watchers;
 
 /// All services of one node with their instances and subscribers.
 #[derive(Debug)]
@@ -73,6 +78,7 @@ pub struct Registry {
     /// Holder: publisher; subject: service.
     publications: Links<Publication>,
     subscribers: Subscribers,
+    watchers: Watchers,
     responsible: Responsible,
     names: NameHash,
     /// What nodes of a cluster tell each other of publications; none on a node that is alone.
@@ -98,6 +104,7 @@ impl Registry {
             publishers: Publishers::new(names),
             publications: Links::default(),
             subscribers: Subscribers::default(),
+            watchers: Watchers::default(),
             responsible: Responsible::new(&digest_key),
             names,
             distro: None,

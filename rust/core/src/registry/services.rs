@@ -2,6 +2,7 @@
 
 use super::declared::Declared;
 use super::digest::Digest;
+use super::fuzzy::FuzzyPattern;
 use super::key::{KeyParts, NameHash, ResourceKey};
 use super::links::{id, is_sparse};
 use super::render::{View, Views};
@@ -191,6 +192,13 @@ impl Services {
         let services = found.map_or(&[][..], |of| &of.services);
         let page = services.iter().skip(skip).take(take);
         (services.len(), page.map(|id| self.services[*id as usize].key.name()).collect())
+    }
+
+    /// The published services whose names are like a pattern, in no order.
+    pub(super) fn like(&self, pattern: &FuzzyPattern) -> impl Iterator<Item = u32> {
+        let groups = self.groups.iter().filter(|of| pattern.is_met_by_group(&of.namespace, &of.group));
+        let services = groups.flat_map(|of| of.services.iter().copied());
+        services.filter(|id| pattern.is_met_by(self.services[*id as usize].key.parts()))
     }
 
     /// Notes that a publication's part in the list of a service went from `before` to `after`.

@@ -151,6 +151,7 @@ impl Registry {
         let empty = Publication { record: Digest::default(), beat: NOWHERE, entries };
         let is_persistent = !self.publishers.get(holder).publisher.is_ephemeral();
         self.services.get_mut(service).persistent_count += u32::from(is_persistent);
+        self.may_come_or_go(service);
         self.publications.insert(holder, service, empty)
     }
 
@@ -207,6 +208,7 @@ impl Registry {
         if beat != NOWHERE {
             self.unschedule_beat(beat);
         }
+        self.may_come_or_go(self.publications.get(link).subject);
         let before = self.begin(link);
         let removed = self.publications.remove(link);
         self.instance_count -= removed.value.entries.as_slice().len();

@@ -387,12 +387,14 @@ impl Connection {
         }
     }
 
-    /// Publications, subscriptions and listeners of the connection go with it.
+    /// Publications, subscriptions, listeners and watches of the connection go with it.
     pub fn drop_what_it_held(&self, state: &mut State) {
         if self.is_grpc() {
             state.registry.drop_publisher(&Publisher::Connection(self.id), state.now_ms);
             state.registry.drop_subscriber(self.id);
+            state.registry.drop_watcher(self.id);
             state.configs.drop_listener(self.id);
+            state.configs.drop_watcher(self.id);
         }
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{CallId, ConnectionId};
+use crate::registry::ResourceKey;
 
 /// An event for the side that decides. Requests carry the connection and call to answer by.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub enum Event {
     Misplaced(Misplaced),
     LongPoll(LongPoll),
     UdpSubscribed(UdpSubscribed),
+    FuzzyWatched(FuzzyWatched),
     ConnectionReady(ConnectionReady),
     ConnectionGone(ConnectionId),
     PushAcknowledged { connection: ConnectionId, request_id: u64, succeeded: bool },
@@ -128,6 +130,35 @@ pub struct UdpSubscribed {
     pub group: String,
     pub service: String,
     pub clusters: String,
+}
+
+/// What can be watched by a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watchable {
+    Services,
+    Configs,
+}
+
+impl Watchable {
+    /// The protocol's name of the module that it belongs to.
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Services => "naming",
+            Self::Configs => "config",
+        }
+    }
+}
+
+/// A connection watches a pattern now, or has said anew what it knows; it has been answered already.
+#[derive(Debug)]
+pub struct FuzzyWatched {
+    pub connection: ConnectionId,
+    pub of: Watchable,
+    pub pattern: String,
+    /// It waits for the first list.
+    pub is_initial: bool,
+    /// What it does not know, and what it knows that is gone.
+    pub keys: Vec<ResourceKey>,
 }
 
 /// A gRPC connection has introduced itself.

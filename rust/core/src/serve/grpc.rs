@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::access::bearer;
 use super::answers::json_string;
-use super::event::{Event, GrpcRequest};
-use super::{CallId, Client, State, config_grpc, naming_grpc};
+use super::event::{Event, GrpcRequest, Watchable};
+use super::{CallId, Client, State, config_grpc, fuzzy_grpc, naming_grpc};
 use crate::grpc::payload::Payload;
 
 /// What became of a request. The answer's JSON is left in `State::body`.
@@ -77,6 +77,8 @@ fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
         "SubscribeServiceRequest" => Some(naming_grpc::subscribe_service(state, call)),
         "ServiceQueryRequest" => Some(naming_grpc::service_query(state, call)),
         "ServiceListRequest" => Some(naming_grpc::service_list(state, call)),
+        "NamingFuzzyWatchRequest" => Some(fuzzy_grpc::fuzzy_watch(state, call, Watchable::Services)),
+        "ConfigFuzzyWatchRequest" => Some(fuzzy_grpc::fuzzy_watch(state, call, Watchable::Configs)),
         "ConfigQueryRequest" => config_grpc::query(state, call),
         "ConfigBatchListenRequest" => Some(config_grpc::batch_listen(state, call)),
         _ => None,

@@ -9,6 +9,7 @@ mod config_list;
 mod connection;
 mod event;
 mod forwarded;
+mod fuzzy_grpc;
 mod grpc;
 mod http;
 mod input;
@@ -23,8 +24,8 @@ mod tests;
 pub use config_list::found_list;
 pub use connection::{Client, Owner};
 pub use event::{
-    Api, ConnectionReady, Event, GrpcRequest, HttpRequest, ListenKey, LongPoll, Misplaced, PersistentInstance,
-    UdpSubscribed,
+    Api, ConnectionReady, Event, FuzzyWatched, GrpcRequest, HttpRequest, ListenKey, LongPoll, Misplaced,
+    PersistentInstance, UdpSubscribed, Watchable,
 };
 pub use forwarded::ForwardError;
 pub use input::{IdStyle, InputError, InstanceInput, ServiceName, parse_metadata};

@@ -7,6 +7,7 @@ mod metadata;
 mod pushes;
 mod snapshots;
 mod twin;
+mod watching;
 
 use super::*;
 
