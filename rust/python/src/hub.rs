@@ -39,7 +39,7 @@ pub fn parse_metadata<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, P
     let pairs = PyDict::new(py);
     for (name, value) in parsed.iter().flatten() {
         if let Some(value) = value {
-            pairs.set_item(name.as_ref(), value.as_ref())?;
+            pairs.set_item(&**name, &**value)?;
         }
     }
     Ok(pairs)

@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub(super) send_credit_bytes: i64,
     pub(super) reader: MessageReader,
     /// The message of a unary call whose end has not arrived.
-    pub(super) message: Option<Box<Bytes>>,
+    pub(super) message: Option<Bytes>,
     /// What waits for send window.
     pub(super) outbox: Option<Box<Outbox>>,
 }

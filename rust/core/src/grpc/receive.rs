@@ -357,7 +357,7 @@ impl Grpc {
         }
         call.is_announced = true;
         self.events.push(match message {
-            Some(message) => GrpcEvent::Message { call: stream, method: call.method, message: *message },
+            Some(message) => GrpcEvent::Message { call: stream, method: call.method, message },
             None => GrpcEvent::HalfClosed { call: stream },
         });
     }
@@ -382,7 +382,7 @@ fn take_messages(call: &mut Call, id: CallId, mut data: &[u8], events: &mut Vec<
         } else if call.message.is_some() {
             return Err(Status::new(Status::INTERNAL, "a second message on a unary call"));
         } else {
-            call.message = Some(Box::new(message));
+            call.message = Some(message);
         }
     }
     Ok(())

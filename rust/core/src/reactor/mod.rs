@@ -135,7 +135,7 @@ impl Reactor {
             let id = socket.id;
             socket.may_have_ended |= event.is_read_closed() || event.is_error();
             socket.is_broken |= event.is_write_closed() || event.is_error();
-            if event.is_writable() {
+            if socket.is_full && event.is_writable() {
                 self.write(hub, id, now_ms);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {

@@ -1,10 +1,20 @@
 //! One client socket: reading and writing until it would block.
-
-use std::io::{ErrorKind, Read as _, Write as _};
+//!
+//! Bytes go by the system calls themselves: libc brackets each with what makes its thread cancellable, which nobody
+//! wants here and which is felt at some hundred thousand calls a second.
 
 use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, SendFlags};
 
 use crate::serve::ConnectionId;
+
+/// That a peer has gone is an error here and not a signal. Apple's systems have no such flag; there it is left to
+/// Python, which ignores the signal for the whole process.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -12,6 +22,8 @@ pub(super) struct Socket {
     pub stream: TcpStream,
     /// Reading waits until output has been written.
     pub is_paused: bool,
+    /// The system took nothing more: it will say when it does.
+    pub is_full: bool,
     /// The system has reported an end or an error, which a read will find.
     pub may_have_ended: bool,
     /// The system has reported that both directions are closed, or an error: nobody is there any more.
@@ -28,17 +40,17 @@ pub(super) enum Read {
 
 impl Socket {
     pub fn new(id: ConnectionId, stream: TcpStream) -> Self {
-        Self { id, stream, is_paused: false, may_have_ended: false, is_broken: false }
+        Self { id, stream, is_paused: false, is_full: false, may_have_ended: false, is_broken: false }
     }
 
     pub fn read(&mut self, buffer: &mut [u8]) -> Read {
         loop {
-            return match self.stream.read(buffer) {
-                Ok(0) => Read::End,
+            return match net::recv(&self.stream, &mut *buffer, RecvFlags::empty()) {
+                Ok((0, _)) => Read::End,
                 // A short read has emptied a stream socket (epoll(7), question 9), unless its end came with the data.
-                Ok(bytes) => Read::Some { bytes, is_drained: bytes < buffer.len() && !self.may_have_ended },
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Ok((bytes, _)) => Read::Some { bytes, is_drained: bytes < buffer.len() && !self.may_have_ended },
+                Err(Errno::WOULDBLOCK) => Read::Nothing,
+                Err(Errno::INTR) => continue,
                 Err(_) => Read::Broken,
             };
         }
@@ -50,17 +62,18 @@ impl Socket {
     /// itself (tcp(7), TCP_QUICKACK); elsewhere the system alone decides.
     pub fn acknowledge(&self) {
         #[cfg(target_os = "linux")]
-        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+        let _ = net::sockopt::set_tcp_quickack(&self.stream, true);
     }
 
     /// Writes as much as the system takes; 0 if it takes nothing now.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         loop {
-            return match self.stream.write(bytes) {
-                Ok(written) => Ok(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Err(error.kind()),
+            let written = net::send(&self.stream, bytes, SEND_FLAGS);
+            self.is_full = written == Err(Errno::WOULDBLOCK);
+            return match written {
+                Err(Errno::WOULDBLOCK) => Ok(0),
+                Err(Errno::INTR) => continue,
+                other => other,
             };
         }
     }

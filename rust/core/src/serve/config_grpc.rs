@@ -1,36 +1,35 @@
 //! The config requests over gRPC that the core answers (protocol/grpc.md section 4). A config that is not here goes
 //! up: whether its name was right is decided there.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::State;
 use super::answers::json_string;
 use super::config_http::namespace;
 use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok, read};
+use super::text::Text;
 use crate::limits;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct QueryRequest<'a> {
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
     #[serde(borrow)]
-    data_id: Option<Cow<'a, str>>,
+    data_id: Option<Text<'a>>,
     #[serde(borrow)]
-    group: Option<Cow<'a, str>>,
+    group: Option<Text<'a>>,
     #[serde(borrow)]
-    tenant: Option<Cow<'a, str>>,
+    tenant: Option<Text<'a>>,
     #[serde(borrow)]
-    tag: Option<Cow<'a, str>>,
+    tag: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ListenRequest<'a> {
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
     listen: bool,
     #[serde(borrow)]
     config_listen_contexts: Vec<ListenContext<'a>>,
@@ -46,13 +45,13 @@ impl Default for ListenRequest<'_> {
 #[serde(rename_all = "camelCase", default)]
 struct ListenContext<'a> {
     #[serde(borrow)]
-    data_id: Option<Cow<'a, str>>,
+    data_id: Option<Text<'a>>,
     #[serde(borrow)]
-    group: Option<Cow<'a, str>>,
+    group: Option<Text<'a>>,
     #[serde(borrow)]
-    tenant: Option<Cow<'a, str>>,
+    tenant: Option<Text<'a>>,
     #[serde(borrow)]
-    md5: Option<Cow<'a, str>>,
+    md5: Option<Text<'a>>,
 }
 
 pub(super) fn query(state: &mut State, call: &Call<'_>) -> Option<Outcome> {

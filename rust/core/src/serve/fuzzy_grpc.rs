@@ -1,6 +1,5 @@
 //! Fuzzy watches over gRPC (protocol/grpc.md sections 4.1 and 5.1). What watchers are told, and when, is decided above.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use super::State;
 use super::event::{Event, FuzzyWatched, Watchable};
 use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok, read};
 use super::input::DEFAULT_NAMESPACE;
+use super::text::Text;
 use crate::limits::{FUZZY_MATCHES_COUNT_MAX, FUZZY_RECEIVED_COUNT_MAX};
 use crate::registry::{FuzzyPattern, ResourceKey};
 
@@ -19,13 +19,13 @@ const TOO_MANY_MATCHES: u32 = 50311;
 #[serde(rename_all = "camelCase", default)]
 struct FuzzyWatchRequest<'a> {
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
     #[serde(borrow)]
-    group_key_pattern: Option<Cow<'a, str>>,
+    group_key_pattern: Option<Text<'a>>,
     #[serde(borrow)]
-    received_group_keys: Option<Vec<Cow<'a, str>>>,
+    received_group_keys: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
-    watch_type: Option<Cow<'a, str>>,
+    watch_type: Option<Text<'a>>,
     initializing: bool,
 }
 

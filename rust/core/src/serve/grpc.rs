@@ -1,6 +1,5 @@
 //! The gRPC router: one unary request in, one answer out or an event up (protocol/grpc.md sections 1 to 3).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use super::access::bearer;
 use super::answers::json_string;
 use super::event::{Event, GrpcRequest, Watchable};
+use super::text::Text;
 use super::{CallId, Client, State, config_grpc, fuzzy_grpc, naming_grpc};
 use crate::grpc::payload::Payload;
 
@@ -114,7 +114,7 @@ fn hand_up(state: &mut State, call: &Call<'_>, message: &Bytes, authorized: bool
 #[serde(rename_all = "camelCase", default)]
 struct Plain<'a> {
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
 }
 
 fn server_check(state: &mut State, call: &Call<'_>) -> Outcome {
@@ -139,11 +139,11 @@ fn health_check(state: &mut State, call: &Call<'_>) -> Outcome {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ConnectionSetup<'a> {
     #[serde(borrow)]
-    pub client_version: Option<Cow<'a, str>>,
+    pub client_version: Option<Text<'a>>,
     #[serde(borrow)]
-    pub tenant: Option<Cow<'a, str>>,
+    pub tenant: Option<Text<'a>>,
     #[serde(borrow)]
-    pub labels: Option<BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>>,
+    pub labels: Option<BTreeMap<Text<'a>, Option<Text<'a>>>>,
     /// Only whether it is there matters: clients that send it wait for the server's.
     pub ability_table: Option<serde::de::IgnoredAny>,
 }
@@ -153,7 +153,7 @@ pub(super) struct ConnectionSetup<'a> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Acknowledgement<'a> {
     #[serde(borrow)]
-    pub request_id: Option<Cow<'a, str>>,
+    pub request_id: Option<Text<'a>>,
     pub result_code: Option<u32>,
 }
 
@@ -194,7 +194,8 @@ pub(super) fn read<'a, T: Deserialize<'a>>(call: &Call<'a>) -> Option<T> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return None;
     }
-    serde_json::from_slice(body).ok()
+    // One look at the whole is cheaper than one at each text.
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 pub(super) fn malformed(state: &mut State) -> Outcome {

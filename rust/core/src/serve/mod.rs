@@ -20,6 +20,7 @@ mod push;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use config_list::found_list;
 pub use connection::{Client, Owner};

@@ -1,7 +1,5 @@
 //! The naming requests over gRPC (protocol/grpc.md section 5). An ephemeral publication belongs to its connection.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::answers::json_string;
@@ -10,6 +8,7 @@ use super::grpc::{
     BAD_PAYLOAD, Call, INVALID_PARAMETER, Outcome, close_ok, error_response, failure, malformed, open_ok, read,
 };
 use super::input::{IdStyle, InputError, InstanceInput, ServiceName, check_clusters};
+use super::text::Text;
 use super::{Refusal, State};
 use crate::limits;
 use crate::registry::{Publisher, View};
@@ -23,24 +22,24 @@ const BATCH_REGISTER: &str = "batchRegisterInstance";
 #[serde(rename_all = "camelCase", default)]
 struct NamingRequest<'a> {
     #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
+    request_id: Option<Text<'a>>,
     #[serde(borrow)]
-    namespace: Option<Cow<'a, str>>,
+    namespace: Option<Text<'a>>,
     #[serde(borrow)]
-    service_name: Option<Cow<'a, str>>,
+    service_name: Option<Text<'a>>,
     #[serde(borrow)]
-    group_name: Option<Cow<'a, str>>,
+    group_name: Option<Text<'a>>,
     #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
     instance: Option<InstanceInput<'a>>,
     #[serde(borrow)]
     instances: Option<Vec<InstanceInput<'a>>>,
     subscribe: bool,
     #[serde(borrow)]
-    clusters: Option<Cow<'a, str>>,
+    clusters: Option<Text<'a>>,
     #[serde(borrow)]
-    cluster: Option<Cow<'a, str>>,
+    cluster: Option<Text<'a>>,
     healthy_only: bool,
     page_no: i64,
     page_size: i64,

@@ -1,7 +1,5 @@
 //! The naming requests of the v1 and v3 client APIs that the core answers (protocol/http.md sections 2 and 6.1).
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::answers::{self, Head};
@@ -11,6 +9,7 @@ use super::http::{Call, Outcome};
 use super::input::{
     DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, MetadataInput, ServiceName, check_clusters, parse_metadata,
 };
+use super::text::Text;
 use super::{Refusal, State};
 use crate::limits;
 use crate::registry::{Beat, Publisher, View};
@@ -99,11 +98,11 @@ pub fn service_list(state: &mut State, call: &Call<'_>) -> Outcome {
 #[serde(rename_all = "camelCase")]
 struct BeatInput<'a> {
     #[serde(borrow)]
-    ip: Cow<'a, str>,
+    ip: Text<'a>,
     port: i64,
     weight: Option<f64>,
     #[serde(borrow)]
-    cluster: Option<Cow<'a, str>>,
+    cluster: Option<Text<'a>>,
     #[serde(borrow)]
     metadata: Option<MetadataInput<'a>>,
 }
@@ -263,7 +262,7 @@ fn instance_input<'a>(call: &'a Call<'_>) -> Result<InstanceInput<'a>, InputErro
         weight,
         healthy: Some(call.flag("healthy", true)),
         enabled: Some(enabled.is_none_or(|value| value.eq_ignore_ascii_case("true"))),
-        cluster_name: call.get("clusterName").or_else(|| call.get("cluster")).map(Cow::Borrowed),
+        cluster_name: call.get("clusterName").or_else(|| call.get("cluster")).map(Text::from),
         metadata: parse_metadata(call.get("metadata").unwrap_or(""))?,
         ..InstanceInput::default()
     })
