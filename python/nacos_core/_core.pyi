@@ -125,6 +125,8 @@ class LongPoll:
 
     connection: int
     call: int
+    client_ip: str
+    """As proxies name it, else the socket's."""
     keys: list[tuple[str, str, str | None, str]]
     """(data id, group, tenant as sent or None, md5)."""
     hang_ms: int
@@ -497,7 +499,47 @@ class Hub:
     def clean_empty_services(self, now_ms: int, unchanged_for_ms: int) -> int: ...
     def counts(self) -> dict[str, int]:
         """services, instances, subscribers, connection_publishers, ephemeral_publishers, persistent_publishers,
-        connections, configs."""
+        connections, configs, clients (gRPC connections that were set up), config_listeners; since the start:
+        http_requests, grpc_requests."""
+
+    def set_pace(self, *, light_beat: bool, beat_interval_ms: int, cache_ms: int) -> None:
+        """What clients are told from now on: whether beats may be light, how often to beat unless the instance says so
+        itself, and how long to rely on a list."""
+
+    def silence(self, now_ms: int, within_ms: int, show_count: int) -> bytes:
+        """JSON of how the beats are: how many addresses are watched here, how many become unhealthy or are removed
+        within that time unless they beat, and those whose time is nearest."""
+
+    def checked_instances(self, place: int, look_count: int) -> tuple[bytes, int | None]:
+        """Looks at so many publishers from a place on (0: the first). JSON array of the persistent instances among them
+        that this node has to check, and the place to go on from; None: that was the last."""
+
+    # Clients: a connection by its connection id, an address by `ip:port#true` (it beats) or `ip:port#false`.
+    def client_ids(self) -> list[str]:
+        """Of the connections to this node, in no order, then of the addresses that are known here."""
+
+    def client_summary(self, client_id: str) -> bytes | None:
+        """JSON of what is known of a client; None: there is none of this id."""
+
+    def client_published(self, client_id: str) -> list[tuple[str, str, str, str, int, str]] | None:
+        """Namespace, group, service, ip, port and cluster each."""
+
+    def client_subscribed(self, client_id: str) -> list[tuple[str, str, str, str]] | None:
+        """Namespace, group, service and clusters each."""
+
+    def service_publishers(self, namespace: str, group: str, service: str) -> list[tuple[str, str, int, str]]:
+        """Client id, ip, port and cluster each, of all nodes; `number@node` for connections to other nodes."""
+
+    def service_subscribers(
+        self, namespace: str, group: str, service: str
+    ) -> list[tuple[str, str, int, str, str, str]]:
+        """Client id, ip, port, agent, application and clusters each, over connections to this node."""
+
+    def config_listeners(self, namespace: str, group: str, data_id: str) -> list[tuple[str, str]]:
+        """Ip and the md5 that it holds each, over connections to this node."""
+
+    def config_listened(self, ip: str) -> list[tuple[str, str, str, str]]:
+        """Namespace, group, data id and the md5 that is held each, by the clients at an ip."""
 
     def service_digest(self, namespace: str, group: str, service: str) -> bytes | None:
         """16 bytes over the effective list, or None for an unknown service."""

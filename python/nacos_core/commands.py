@@ -147,6 +147,14 @@ class ExpireLocks(_Command, frozen=True, tag="lock.expire"):
     count_max: int
 
 
+class SetSwitch(_Command, frozen=True, tag="switch.set"):
+    """Set one of the switches that hold for all nodes (``naming.switches``)."""
+
+    entry: str
+    value: str
+    """As scripts write it."""
+
+
 Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
@@ -162,6 +170,7 @@ Command: TypeAlias = (
     | AcquireLock
     | ReleaseLock
     | ExpireLocks
+    | SetSwitch
 )
 
 _DECODER: Final = msgspec.msgpack.Decoder(Command)

@@ -113,6 +113,33 @@ DETECTION_INTERVAL_SECONDS: Final = 3.0
 DETECTION_IDLE_MS: Final = 20_000
 DETECTION_ANSWER_SECONDS: Final = 5.0
 
+# Health checks of persistent instances (protocol/semantics.md section 3)
+HEALTH_LOOK_SECONDS: Final = 2.0
+"""How often it is looked what there is to check."""
+HEALTH_LOOK_COUNT: Final = 1000
+"""Publishers looked at before other tasks get their turn."""
+HEALTH_CHECKS_COUNT_MAX: Final = 256
+"""Checks that go on at once."""
+HEALTH_CONNECT_SECONDS: Final = 0.5
+HEALTH_ANSWER_SECONDS: Final = 0.5
+HEALTH_HTTP_HEAD_BYTES_MAX: Final = 4096
+HEALTH_MYSQL_SECONDS: Final = 1
+HEALTH_MYSQL_ROWS_MAX: Final = 100
+HEALTH_INTERVAL_MS_MIN: Final = 100
+HEALTH_INTERVAL_MS_MAX: Final = 3_600_000
+HEALTH_CHECK_TIMES_MAX: Final = 1000
+
+# Switches
+PUSH_CACHE_MS_MIN: Final = 1000
+BEAT_INTERVAL_MS_MIN: Final = 1000
+SWITCH_MS_MAX: Final = 86_400_000
+
+# Watching
+OBSERVE_SECONDS: Final = 1.0
+"""How long other members are waited for that are asked about their clients; what the rest says is shown then."""
+SILENCE_WITHIN_MS: Final = 10_000
+SILENCE_SHOWN_COUNT_MAX: Final = 1000
+
 # Authentication
 TOKEN_TTL_SECONDS: Final = 18_000
 KEY_BYTES_MIN: Final = 32

@@ -5,12 +5,14 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 from nacos_core import _core, keys, limits
+from nacos_core.cluster.observations import Observe
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.service import ConfigService
@@ -22,6 +24,7 @@ from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.history import run_retention
 from nacos_core.drivers.locks import run_lock_expiry
 from nacos_core.drivers.metadata import run_metadata_expiry
+from nacos_core.drivers.observing import Observing
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import RaftDriver
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.cluster import ClusterDriver
     from nacos_core.drivers.distro import DistroDriver
     from nacos_core.drivers.forwarding import Forwarding
+    from nacos_core.drivers.health import HealthChecks
     from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
     from nacos_core.storage import Storage
@@ -191,9 +195,11 @@ class Node:
             is_ready=lambda: self._is_ready,
         )
         self._writes = Writes(self._raft)
+        self._health = self._make_health() if settings.health_check_networks else None
+        self._observing = self._make_observing()
         config_service = ConfigService(Validation(settings.config_validation))
         context = Context(
-            settings=settings,
+            settings=settings if settings.port is None else replace(settings, port=self.http_port),
             version=_core.__version__,
             hub=self._hub,
             wall_clock=wall_clock,
@@ -212,6 +218,10 @@ class Node:
                 settle=self._settle,
             ),
             distro=self._distro,
+            switches=lambda: self._state_machine.switches,
+            observing=self._observing,
+            health=self._health,
+            pushes=self._pushes,
             gate=self._make_gate() if settings.auth else None,
             is_ready=lambda: self._is_ready,
             why_not_ready=self._why_not_ready,
@@ -299,6 +309,8 @@ class Node:
         start(self._detection)
         start(self._retention)
         start(self._lock_expiry)
+        if self._health is not None:
+            start(self._health.run)
         if self.settings.auth and self.raft.machine.is_alone:
             await self._ensure_administrator()
         elif self.settings.auth:
@@ -505,6 +517,34 @@ class Node:
         )
         self._cluster.answer(Forward, forwarding.answer)
         return forwarding
+
+    def _make_health(self) -> "HealthChecks":
+        from nacos_core.drivers.health import HealthChecks, dial_tcp
+        from nacos_core.naming.health_targets import parse_networks
+
+        return HealthChecks(
+            hub=self._hub,
+            networks=parse_networks(self.settings.health_check_networks),
+            dial=self._surroundings.dial or dial_tcp,
+            aside=self._surroundings.aside,
+            chance=random.Random(self._entropy(8)),
+            switches=lambda: self._state_machine.switches,
+            propose=self._raft.propose,
+            settle=self._settle,
+        )
+
+    def _make_observing(self) -> Observing:
+        observing = Observing(
+            hub=self._hub,
+            pushes=self._pushes,
+            cluster=self._cluster,
+            others=lambda: [] if self._distro is None else self._distro.live_members(),
+            nursery=self._nursery,
+            settle=self._settle,
+        )
+        if self._cluster is not None:
+            self._cluster.answer(Observe, observing.answer)
+        return observing
 
     def _make_replica(self) -> Replica:
         try:

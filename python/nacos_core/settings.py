@@ -45,6 +45,8 @@ class Settings:
     """Where peers connect; None: ``port`` + 1001, if the node is to have peers at all."""
     cluster_secret_file: Path | None = None
     cluster_secret: bytes | None = field(default=None, repr=False)
+    health_check_networks: str = ""
+    """Where persistent instances are checked, as ``naming.health_targets`` reads it; empty: nowhere."""
     election_timeout_ms: int = 150
     """The shortest; each is drawn from here to twice that."""
     heartbeat_ms: int = 50
@@ -116,6 +118,14 @@ def _strictness(value: object) -> Strictness:
         raise ValueError(f"must be one of {', '.join(each.value for each in Strictness)}") from None
 
 
+def _networks(value: object) -> str:
+    from nacos_core.naming.health_targets import parse_networks
+
+    text = _text(value)
+    parse_networks(text)
+    return text
+
+
 def _folder(value: object) -> Path:
     return Path(_text(value))
 
@@ -157,6 +167,12 @@ OPTIONS: Final = (
         _strictness,
         "contents that are not of their type: off, warn or error (off)",
         "off|warn|error",
+    ),
+    Option(
+        "health_check_networks",
+        _networks,
+        "where persistent instances are checked: networks by commas, or any (nowhere); loopback has to be named",
+        "LIST",
     ),
     Option(
         "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"

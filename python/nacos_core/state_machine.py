@@ -24,12 +24,14 @@ from nacos_core.commands import (
     RemoveNamespace,
     RollbackConfig,
     SetAdministrator,
+    SetSwitch,
     TrimHistory,
     UpdateNamespace,
 )
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
 from nacos_core.locks.state import Lock, Locks
 from nacos_core.namespaces.state import Namespace, Namespaces
+from nacos_core.naming.switches import Switches, with_entry
 
 if TYPE_CHECKING:
     from nacos_core._core import Frozen, Hub, Publication
@@ -68,6 +70,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     stores: bytes
     namespaces: list[Namespace]
     locks: list[Lock] = []
+    switches: Switches = Switches()
 
 
 class _Frozen:
@@ -79,15 +82,23 @@ class _Frozen:
         stores: "Frozen",
         namespaces: list[Namespace],
         locks: list[Lock],
+        switches: Switches,
     ) -> None:
         self._administrator = administrator
         self._stores = stores
         self._namespaces = namespaces
         self._locks = locks
+        self._switches = switches
 
     def encode(self) -> bytes:
-        stores = self._stores.encode()
-        snapshot = _Snapshot(SNAPSHOT_VERSION, self._administrator, stores, self._namespaces, self._locks)
+        snapshot = _Snapshot(
+            SNAPSHOT_VERSION,
+            self._administrator,
+            self._stores.encode(),
+            self._namespaces,
+            self._locks,
+            self._switches,
+        )
         return msgspec.msgpack.encode(snapshot)
 
 
@@ -115,6 +126,7 @@ class StateMachine:
         self.administrator: Administrator | None = None
         self.namespaces = Namespaces()
         self.locks = Locks()
+        self.switches = Switches()
         self._changed_configs: dict[ConfigKey, None] = {}
 
     def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[RawOutcome]:
@@ -144,7 +156,7 @@ class StateMachine:
 
     def freeze(self) -> _Frozen:
         """Everything that was applied, for ``restore``."""
-        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces), list(self.locks))
+        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces), list(self.locks), self.switches)
 
     def restore(self, data: bytes) -> None:
         """Replaces the state.
@@ -161,6 +173,7 @@ class StateMachine:
         self.administrator = snapshot.administrator
         self.namespaces.replace(snapshot.namespaces)
         self.locks.replace(snapshot.locks)
+        self._set_switches(snapshot.switches)
 
     def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:
         try:
@@ -203,6 +216,9 @@ class StateMachine:
             case ChangeMetadata(namespace, group, service, change):
                 self._hub.change_metadata(namespace, group, service, change, stamped_ms)
                 return None
+            case SetSwitch(entry, value):
+                self._set_switches(with_entry(self.switches, entry, value))
+                return None
             case SetAdministrator(user, password_hash, token_key):
                 self.administrator = Administrator(user, password_hash, token_key)
                 return None
@@ -212,6 +228,14 @@ class StateMachine:
                 return self.locks.release(key, stamped_ms)
             case ExpireLocks(count_max):
                 return self.locks.expire(stamped_ms, count_max)
+
+    def _set_switches(self, switches: Switches) -> None:
+        self.switches = switches
+        self._hub.set_pace(
+            light_beat=switches.light_beat_enabled,
+            beat_interval_ms=switches.client_beat_interval,
+            cache_ms=switches.default_push_cache_millis,
+        )
 
     def _publish(self, publications: "list[Publication]") -> "Sequence[RawOutcome]":
         outcomes, changed = self._hub.put_configs(publications)

@@ -10,6 +10,7 @@ import trio
 from nacos_core.clock import WallClock, process_cpu_seconds, system_wall_clock
 
 if TYPE_CHECKING:
+    from nacos_core.drivers.health import Dial
     from nacos_core.peers.network import Network
     from nacos_core.storage import Storage
 
@@ -44,5 +45,7 @@ class Surroundings:
     wall_clock: WallClock = system_wall_clock
     entropy: Entropy = os.urandom
     aside: Aside = trio.to_thread.run_sync
+    dial: "Dial | None" = None
+    """Connects to what is checked for its health; None: TCP."""
     cpu_seconds: Callable[[], float] = process_cpu_seconds
     """The processor time that was used so far, which tells a process that stood still from one that was busy."""

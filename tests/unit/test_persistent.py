@@ -71,6 +71,10 @@ class World:
             is_ready=lambda: True,
             why_not_ready=lambda: "",
             distro=None,
+            switches=lambda: self.log.machine.switches,
+            observing=None,  # type: ignore[arg-type]
+            health=None,
+            pushes=None,  # type: ignore[arg-type]
         )
         self.connection = self.hub.open("127.0.0.1", 1, grpc=False, now_ms=1)
         (event,) = self.hub.feed(self.connection, REGISTER, 1)

@@ -11,6 +11,7 @@ import trio.testing
 
 from nacos_core import limits
 from nacos_core.drivers.push import Pushes
+from nacos_core.naming.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,6 +72,7 @@ class Configs:
 
     def __init__(self) -> None:
         self.changed: list[tuple[str, str, str]] = []
+        self.switches = Switches()
 
     def take_changed_configs(self) -> list[tuple[str, str, str]]:
         taken, self.changed = self.changed, []

@@ -195,11 +195,12 @@ class GrpcConnection:
         tenant: str = "",
         labels: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        version: str = "test",
     ) -> str:
         """What SDKs do after connecting; returns the connection id. With `abilities` the server's are waited for."""
         checked = self.call("ServerCheckRequest", {})
         self.open_stream()
-        setup: dict[str, Any] = {"clientVersion": "test", "tenant": tenant, "labels": labels or {"source": "sdk"}}
+        setup: dict[str, Any] = {"clientVersion": version, "tenant": tenant, "labels": labels or {"source": "sdk"}}
         if abilities is not None:
             setup["abilityTable"] = abilities
         self.send("ConnectionSetupRequest", setup, headers)

@@ -1,7 +1,7 @@
 """Listener requests of 1.x clients that hang until one of their keys changes (protocol/semantics.md section 4.2)."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +22,9 @@ class Hanging:
     call: int
     keys: list[ListenKey]
     ends_at: float
+    client_ip: str
+    md5s: list[str]
+    """What the client holds of each key."""
     answered: bool = False
 
 
@@ -38,12 +41,22 @@ class LongPolls:
     def __len__(self) -> int:
         return self._count
 
-    def hang(self, connection: int, call: int, keys: Iterable[ListenKey], hang_ms: int, now: float) -> bool:
+    def hang(
+        self,
+        connection: int,
+        call: int,
+        keys: Iterable[ListenKey],
+        hang_ms: int,
+        now: float,
+        *,
+        client_ip: str = "",
+        md5s: Sequence[str] = (),
+    ) -> bool:
         """Keeps a request until something changes. False: too many hang already, answer it now."""
         if self._count >= limits.LONG_POLLS_COUNT_MAX:
             return False
         hang_seconds = min(hang_ms, limits.LONG_POLL_HANG_MS_MAX) / 1000
-        hanging = Hanging(connection, call, list(keys), now + hang_seconds)
+        hanging = Hanging(connection, call, list(keys), now + hang_seconds, client_ip, list(md5s))
         for key in hanging.keys:
             self._by_key.setdefault(_store_key(key), {})[hanging] = key
         self._by_connection.setdefault(connection, {})[hanging] = None
@@ -83,6 +96,21 @@ class LongPolls:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else float("inf")
 
+    def told(self, namespace: str, group: str, data_id: str) -> list[tuple[str, str]]:
+        """Who waits for a key: ip, and the md5 of what it holds."""
+        waiting = self._by_key.get((namespace, group, data_id), {})
+        return [(hanging.client_ip, hanging.md5s[hanging.keys.index(key)]) for hanging, key in waiting.items()]
+
+    def listened(self, ip: str) -> list[tuple[str, str, str, str]]:
+        """What the clients at an ip wait for: namespace, group, data id, and the md5 of what they hold."""
+        of_all = [hanging for of_connection in self._by_connection.values() for hanging in of_connection]
+        return [
+            (*_store_key(key), md5)
+            for hanging in of_all
+            if hanging.client_ip == ip
+            for key, md5 in zip(hanging.keys, hanging.md5s, strict=True)
+        ]
+
     def _forget(self, hanging: Hanging) -> None:
         hanging.answered = True
         self._count -= 1
@@ -97,7 +125,7 @@ class LongPolls:
         del of_connection[hanging]
         if not of_connection:
             del self._by_connection[hanging.connection]
-        hanging.keys = []
+        hanging.keys, hanging.md5s = [], []
 
 
 def _store_key(key: ListenKey) -> _StoreKey:

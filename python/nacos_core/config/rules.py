@@ -33,6 +33,11 @@ def namespace_of(tenant: str | None) -> str:
     return (tenant or "").strip() or DEFAULT_NAMESPACE
 
 
+def group_key(data_id: str, group: str, namespace: str) -> str:
+    """The three in one text (section 4, "Key")."""
+    return "+".join(part.replace("%", "%25").replace("+", "%2B") for part in (data_id, group, namespace))
+
+
 def check_key(namespace: str, group: str, data_id: str) -> None:
     """What the parameter filter checks; empty names pass it.
 

@@ -100,6 +100,11 @@ class DistroDriver:
         member = self._machine.members.find(node_id)
         return None if member is None else member.liveness
 
+    def live_members(self) -> list[str]:
+        """The other members that are not down, in the order of their ids."""
+        members = self._machine.members.others
+        return [each.node_id for each in members if each.liveness is not Liveness.DOWN]
+
     def consistency(self) -> view.Consistency:
         """What this node knows of all, as of now."""
         return view.consistency(self._machine, trio.current_time(), self._sent_bytes)

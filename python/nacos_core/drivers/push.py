@@ -9,7 +9,7 @@ import trio
 from nacos_core import limits
 from nacos_core.config.long_poll import LongPolls
 from nacos_core.drivers.fuzzy import FuzzyPushes
-from nacos_core.naming.udp_subscribers import UdpSubscribers
+from nacos_core.naming.udp_subscribers import Subscriber, UdpSubscribers
 from nacos_core.push import fuzzy
 from nacos_core.push.schedule import PushSchedule
 from nacos_core.push.tracker import PushTracker
@@ -81,14 +81,36 @@ class Pushes:
     def hang(self, event: "LongPoll") -> None:
         """A 1.x listener waits."""
         keys = [(data_id, group, tenant) for data_id, group, tenant, _ in event.keys]
-        kept = self._long_polls.hang(event.connection, event.call, keys, event.hang_ms, trio.current_time())
+        kept = self._long_polls.hang(
+            event.connection,
+            event.call,
+            keys,
+            event.hang_ms,
+            trio.current_time(),
+            client_ip=event.client_ip,
+            md5s=[md5 for *_, md5 in event.keys],
+        )
         if not kept:
             self._hub.reply_long_poll(event.connection, event.call, [])
 
     def udp_subscribed(self, event: "UdpSubscribed") -> None:
         """A 1.x client wants datagrams."""
         key = (event.namespace, event.group, event.service)
-        self._udp.subscribe(key, (event.ip, event.port), event.clusters, trio.current_time())
+        self._udp.subscribe(key, (event.ip, event.port), event.clusters, trio.current_time(), event.agent)
+
+    def udp_subscribers(self, key: Key) -> list[Subscriber]:
+        """1.x clients that are told of a service by UDP."""
+        return self._udp.of(key, trio.current_time())
+
+    @property
+    def long_polls(self) -> LongPolls:
+        """1.x clients that wait for a change of configurations, to look at."""
+        return self._long_polls
+
+    @property
+    def udp_subscriptions_count(self) -> int:
+        """Pairs of a 1.x client and a service."""
+        return len(self._udp)
 
     def fuzzy_watched(self, event: "FuzzyWatched") -> None:
         """A client watches a pattern."""
@@ -127,8 +149,16 @@ class Pushes:
         now = trio.current_time()
         for key in self._state_machine.take_changed_configs():
             self._config_changed(key, now)
-        if not self._is_ready():
-            return  # the lists are being loaded: nobody is told what is only a part of them
+        # While lists are being loaded nobody is told what is only a part of them.
+        if self._is_ready():
+            self._services_changed(now)
+        if self._next_deadline() < self._sleeps_until:
+            self._wake.set()
+
+    def _services_changed(self, now: float) -> None:
+        if not self._state_machine.switches.push_enabled:
+            self._hub.take_new_subscriptions()  # each has been answered with the list
+            return  # what changes is told once it is enabled
         for key in self._hub.take_changed_services():
             self._tell_watchers("service", key)
             if self._schedule.changed(key, now):
@@ -137,8 +167,6 @@ class Pushes:
             self._service_watches.changed(key, now)
         for connection, namespace, group, service in self._hub.take_new_subscriptions():
             self._schedule.subscribed(connection, (namespace, group, service), now)
-        if self._next_deadline() < self._sleeps_until:
-            self._wake.set()
 
     def _config_changed(self, key: Key, now: float) -> None:
         self._tell_watchers("config", key)

@@ -21,10 +21,13 @@ class Selector(msgspec.Struct, frozen=True, omit_defaults=True):
 class HealthChecker(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """How the instances of a cluster are checked; the fields are those of HTTP."""
 
-    type: Literal["TCP", "HTTP", "NONE"]
+    type: Literal["TCP", "HTTP", "MYSQL", "NONE"]
     path: str | None = None
     headers: str | None = None
     expected_response_code: int | None = None
+    user: str | None = None
+    pwd: str | None = None
+    cmd: str | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, rename="camel"):

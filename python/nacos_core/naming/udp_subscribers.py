@@ -20,6 +20,8 @@ class Subscriber:
 
     address: Address
     clusters: str
+    agent: str = ""
+    """Kind and version, as the client has them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,10 +46,10 @@ class UdpSubscribers:
     def __len__(self) -> int:
         return self._count
 
-    def subscribe(self, key: ServiceKey, address: Address, clusters: str, now: float) -> None:
+    def subscribe(self, key: ServiceKey, address: Address, clusters: str, now: float, agent: str = "") -> None:
         """A list call with a UDP port; beyond the limit it is ignored, which leaves the client to polling."""
         subscribers = self._by_service.setdefault(key, {})
-        subscriber = Subscriber(address, clusters)
+        subscriber = Subscriber(address, clusters, agent)
         if subscriber not in subscribers:
             if self._count >= limits.UDP_SUBSCRIPTIONS_COUNT_MAX:
                 return

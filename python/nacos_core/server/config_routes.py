@@ -3,8 +3,14 @@
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nacos_core.server import config_change_http, config_copy_http, config_list_http, rollback_http
-from nacos_core.server.versions import V2, V3
+from nacos_core.server import (
+    config_change_http,
+    config_copy_http,
+    config_list_http,
+    listener_http,
+    rollback_http,
+)
+from nacos_core.server.versions import V1, V2, V3
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +47,11 @@ CONFIG_ROUTES: "Final[dict[tuple[str, str], Handler]]" = {
     **_both("POST", "/import", partial(config_copy_http.import_archive, V3)),
     **_both("GET", "/export", partial(config_copy_http.export, V3, True)),
     ("GET", f"{_CONSOLE}/export2"): partial(config_copy_http.export, V3, True),
+    ("GET", "/nacos/v1/cs/configs/listener"): partial(listener_http.of_config, V1),
+    ("GET", "/nacos/v1/cs/listener"): partial(listener_http.of_client, V1),
+    **_both("GET", "/listener", partial(listener_http.of_config, V3)),
+    ("GET", "/nacos/v3/admin/cs/listener"): partial(listener_http.of_client, V3),
+    ("GET", f"{_CONSOLE}/listener/ip"): partial(listener_http.of_client, V3),
     **{("POST", f"{path}/rollback"): rollback_http.roll_back for path in _HISTORIES},
     **{("GET", f"{path}/diff"): rollback_http.difference for path in _HISTORIES},
 }

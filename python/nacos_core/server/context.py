@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from nacos_core.config.service import ConfigService
     from nacos_core.drivers.background import Background
     from nacos_core.drivers.distro import DistroDriver
+    from nacos_core.drivers.health import HealthChecks
+    from nacos_core.drivers.observing import Observing
+    from nacos_core.drivers.push import Pushes
     from nacos_core.namespaces.service import NamespaceService
+    from nacos_core.naming.switches import Switches
     from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.gate import Gate
     from nacos_core.settings import Settings
@@ -50,6 +54,12 @@ class Context:
     """What a node that is not ready waits for."""
     distro: "DistroDriver | None"
     """None: this node stands alone."""
+    switches: "Callable[[], Switches]"
+    """What operators set for all nodes, as it is now."""
+    observing: "Observing"
+    health: "HealthChecks | None"
+    """None: persistent instances are not checked."""
+    pushes: "Pushes"
 
 
 def status_of(error: NacosCoreError) -> int:

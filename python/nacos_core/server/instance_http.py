@@ -1,6 +1,7 @@
 """What operators see and say of single instances, over HTTP (protocol/http.md sections 2 and 6.2)."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -17,7 +18,9 @@ from nacos_core.server.naming_call import (
     ServiceKey,
     read_json,
 )
-from nacos_core.server.pages import NOT_FOUND, VALIDATION
+from nacos_core.server.pages import NOT_FOUND, VALIDATION, page_of
+
+PAGE_SIZE_DEFAULT: Final = 100
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -52,15 +55,32 @@ def detail(call: Call) -> None:
     call.answer({**answer, "instanceId": shown.get("instanceId"), "metadata": shown["metadata"]})
 
 
+def detail_v2(call: Call) -> None:
+    """The same in the words of v2."""
+    shown = _find(call, call.service_key(), _name(call))
+    fields = ("serviceName", "ip", "port", "clusterName", "weight", "healthy", "instanceId", "metadata")
+    call.answer({name: shown.get(name) for name in fields})
+
+
 def instances(call: Call) -> None:
     """All instances of a service, of one cluster if it is named."""
+    call.answer(_chosen_for_list(call))
+
+
+def page_of_instances(call: Call) -> None:
+    """The same, a page of them."""
+    page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_DEFAULT)
+    call.answer(page_of(_chosen_for_list(call), page_no, page_size))
+
+
+def _chosen_for_list(call: Call) -> list[dict[str, object]]:
     shown = _read_shown(call.context.hub.all_instances(*call.service_key()))
     cluster = call.text("clusterName").strip()
     if cluster:
         shown = [instance for instance in shown if instance["clusterName"] == cluster]
     if call.flag("healthyOnly", default=False):
         shown = [instance for instance in shown if instance["healthy"]]
-    call.answer(shown)
+    return shown
 
 
 def update(call: Call) -> None:

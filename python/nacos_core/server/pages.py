@@ -1,5 +1,6 @@
 """The shapes of HTTP answers, value for value as protocol/answers shows them."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -50,6 +51,7 @@ NOTHING_CHOSEN: Final = (100006, "No configuration selected")
 SERVER_ERROR: Final = (30000, "server error")
 
 to_json = msgspec.json.Encoder().encode
+read_json = msgspec.json.decode
 
 
 class ErrorPage(msgspec.Struct):
@@ -83,6 +85,17 @@ def error_page_headers(path: str) -> Headers:
 def success(data: object) -> bytes:
     """The body of a v2 or v3 answer."""
     return to_json(Result(0, "success", data))
+
+
+def page_of(items: Sequence[object], page_no: int, page_size: int) -> dict[str, object]:
+    """One page of a list that is there as a whole; the first is number 1."""
+    size, number = max(page_size, 1), max(page_no, 1)
+    return {
+        "totalCount": len(items),
+        "pageNumber": number,
+        "pagesAvailable": -(-len(items) // size),
+        "pageItems": items[(number - 1) * size : number * size],
+    }
 
 
 def failure(code: tuple[int, str], data: object = None) -> bytes:

@@ -14,6 +14,7 @@ from nacos_core.naming.changes import (
     UpdateCluster,
     UpdateService,
 )
+from nacos_core.naming.model import DEFAULT_GROUP
 from nacos_core.server.naming_call import (
     DELETE_FAILURE,
     SELECTOR,
@@ -28,6 +29,7 @@ from nacos_core.server.naming_call import (
 from nacos_core.server.pages import VALIDATION
 
 PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_V2_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 500
 _NO_SELECTOR: Final = Selector("none")
 
@@ -123,6 +125,21 @@ def detail(call: Call) -> None:
             "clusters": clusters,
         }
     )
+
+
+def detail_v2(call: Call) -> None:
+    """The same with the names of v2, which v3 has beside its own."""
+    key = call.service_key()
+    text = f"service not found, namespace: {key[0]}, serviceName: {_grouped(key)}"
+    call.answer({"namespace": key[0], **_detail(key, _find(call, key, text, 404))})
+
+
+def names(call: Call) -> None:
+    """The v2 list: names of one group."""
+    page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_V2_DEFAULT)
+    namespace, group = call.text("namespaceId").strip() or "public", call.text("groupName").strip() or DEFAULT_GROUP
+    count, found = call.context.hub.list_services(namespace, group, page_no, min(page_size, PAGE_SIZE_MAX))
+    call.answer({"count": count, "services": found})
 
 
 def catalog(call: Call) -> None:
@@ -236,7 +253,7 @@ def _selector(call: Call) -> Selector:
 
 
 def _health_checker(text: str) -> HealthChecker:
-    refused = Refused(400, VALIDATION, f"healthChecker: TCP, HTTP or NONE wanted, not {text}")
+    refused = Refused(400, VALIDATION, f"healthChecker: TCP, HTTP, MYSQL or NONE wanted, not {text}")
     fields = read_json(text, dict[str, object], refused)
     assert isinstance(fields, dict), "msgspec gives what it is asked for"
     kind = fields.get("type")
@@ -246,7 +263,13 @@ def _health_checker(text: str) -> HealthChecker:
         checker = msgspec.convert({**fields, "type": kind.upper()}, HealthChecker, strict=False)
     except msgspec.ValidationError:
         raise refused from None
-    return checker if checker.type == "HTTP" else HealthChecker(checker.type)
+    match checker.type:
+        case "HTTP":
+            return HealthChecker("HTTP", checker.path, checker.headers, checker.expected_response_code)
+        case "MYSQL":
+            return HealthChecker("MYSQL", user=checker.user or "", pwd=checker.pwd or "", cmd=checker.cmd or "")
+        case _:
+            return HealthChecker(checker.type)
 
 
 def _grouped(key: ServiceKey) -> str:

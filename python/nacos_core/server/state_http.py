@@ -1,12 +1,15 @@
 """Health, state and metrics over HTTP (protocol/http.md sections 2, 6.2 and 7)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.figures import naming_metrics
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
+
+_GUIDE: Final = "Services and configurations are administered over the API of this port, under /nacos/v3/admin."
 
 
 def liveness_text(context: Context, request: "HttpRequest") -> None:
@@ -39,7 +42,7 @@ def state_result(context: Context, request: "HttpRequest") -> None:
     """Settings that clients and consoles ask for, as a result of texts."""
     state = {
         "version": context.version,
-        "startup_mode": "standalone",
+        "startup_mode": _mode(context),
         "function_mode": None,
         "server_port": str(context.settings.port),
         "auth_enabled": _text(context.settings.auth),
@@ -53,7 +56,7 @@ def state_map(context: Context, request: "HttpRequest") -> None:
     """The same for the v1 console, bare."""
     state = {
         "version": context.version,
-        "standalone_mode": "standalone",
+        "standalone_mode": _mode(context),
         "function_mode": None,
         "auth_enabled": _text(context.settings.auth),
         "login_page_enabled": _text(context.settings.auth),
@@ -63,44 +66,30 @@ def state_map(context: Context, request: "HttpRequest") -> None:
 
 def metrics(context: Context, request: "HttpRequest") -> None:
     """``onlyStatus`` (true unless said) leaves out the counts."""
-    status = "UP" if context.is_ready() else "STARTING"
-    if request.parameters.get("onlyStatus", "true").lower() != "false":
-        _reply(context, request, pages.JSON, pages.to_json({"status": status}))
-        return
-    counts = context.hub.counts()
-    instances = counts["instances"]
-    clients = counts["connection_publishers"] + counts["ephemeral_publishers"] + counts["persistent_publishers"]
-    _reply(
-        context,
-        request,
-        pages.JSON,
-        pages.to_json(
-            {
-                "status": status,
-                "serviceCount": counts["services"],
-                "instanceCount": instances,
-                "subscribeCount": counts["subscribers"],
-                "responsibleInstanceCount": instances,
-                "clientCount": clients,
-                "connectionBasedClientCount": counts["connection_publishers"],
-                "ephemeralIpPortClientCount": counts["ephemeral_publishers"],
-                "persistentIpPortClientCount": counts["persistent_publishers"],
-                "responsibleClientCount": clients,
-                **_load(),
-            }
-        ),
-    )
+    only_status = request.parameters.get("onlyStatus", "true").lower() != "false"
+    _reply(context, request, pages.JSON, pages.to_json(naming_metrics(context, with_counts=not only_status)))
 
 
-def _load() -> dict[str, float]:
-    """Shares of the processor and the memory, and the load average; 0 where the system does not say."""
-    import os
-    import resource
+def actuator_health(context: Context, request: "HttpRequest") -> None:
+    """As Spring Boot's actuator says it."""
+    if context.is_ready():
+        _reply(context, request, pages.JSON, pages.to_json({"status": "UP"}))
+    else:
+        _reply(context, request, pages.JSON, pages.to_json({"status": "OUT_OF_SERVICE"}), 503)
 
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    pages_count = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu": min(1.0, load / (os.cpu_count() or 1)), "load": load, "mem": resident / pages_count}
+
+def announcement(context: Context, request: "HttpRequest") -> None:
+    """Nothing is announced."""
+    _reply(context, request, pages.JSON, pages.success(None))
+
+
+def guide(context: Context, request: "HttpRequest") -> None:
+    """What a console shows where there is nothing else to show."""
+    _reply(context, request, pages.JSON, pages.success(_GUIDE))
+
+
+def _mode(context: Context) -> str:
+    return "standalone" if context.distro is None else "cluster"
 
 
 def _text(flag: bool) -> str:

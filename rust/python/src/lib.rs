@@ -1,6 +1,7 @@
 //! The Python bindings: frozen classes, batched calls, borrowed bytes, errors converted in one place.
 
 mod borrow;
+mod clients;
 mod configs;
 mod distro;
 mod errors;

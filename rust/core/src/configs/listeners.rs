@@ -63,6 +63,20 @@ impl Configs {
         outdated.map(|(connection, listener)| (connection, &*listener.tenant))
     }
 
+    /// Who listens to a key, each with the md5 that it last told, the newest first.
+    pub fn told(&self, key: KeyParts<'_>) -> impl Iterator<Item = (u64, &str)> {
+        self.listeners_of(key).map(|(connection, listener)| (connection, &*listener.md5))
+    }
+
+    /// What a connection listens to, each with the md5 that it last told, the newest first.
+    pub fn listened(&self, connection: u64) -> impl Iterator<Item = (KeyParts<'_>, &str)> {
+        let links = self.connection_index.get(&connection).into_iter().flat_map(|of| self.listeners.of_holder(*of));
+        links.map(|link| {
+            let link = self.listeners.get(link);
+            (self.entries[link.subject as usize].key.parts(), &*link.value.md5)
+        })
+    }
+
     /// The tenant as this connection wrote it when it began to listen to a key.
     pub fn listener_tenant(&self, connection: u64, key: KeyParts<'_>) -> Option<&str> {
         let link = self.find_listener(connection, key)?;

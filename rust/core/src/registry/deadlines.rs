@@ -51,6 +51,15 @@ impl Deadlines {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Those that are due before a moment, in no order.
+    pub(super) fn before(&self, moment_ms: u64) -> Vec<Deadline> {
+        self.slots.iter().filter(|deadline| deadline.due_ms < moment_ms).copied().collect()
+    }
+
     /// The owners whose moment has passed.
     pub(super) fn passed(&self, now_ms: u64) -> Vec<u32> {
         self.slots.iter().filter(|deadline| deadline.due_ms < now_ms).map(|deadline| deadline.owner).collect()

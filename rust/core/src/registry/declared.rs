@@ -41,6 +41,15 @@ pub enum HealthChecker {
         #[serde(default = "http_ok")]
         expected_response_code: u16,
     },
+    /// What a statement asked of a MySQL server gives.
+    Mysql {
+        /// Who logs in.
+        user: String,
+        /// Its password.
+        pwd: String,
+        /// The statement.
+        cmd: String,
+    },
     /// Not at all: health is only what the API sets.
     None,
 }

@@ -46,7 +46,10 @@ impl Registry {
         self.set_healthy(link, true, now_ms);
         self.schedule_beat(link, now_ms);
         let first = self.publications.get(link).value.entries.as_slice().first();
-        first.map_or(Beat::Unknown, |entry| Beat::Known { interval_ms: entry.instance.metadata.beat_interval_ms() })
+        let interval_ms = |own: Option<u64>| own.unwrap_or(self.pace.beat_interval_ms);
+        first.map_or(Beat::Unknown, |entry| Beat::Known {
+            interval_ms: interval_ms(entry.instance.metadata.own_beat_interval_ms()),
+        })
     }
 
     /// Marks ephemeral addresses unhealthy whose beat is late, removes those that were silent for too long (only if

@@ -50,7 +50,12 @@ impl Metadata {
 
     /// Milliseconds between beats, as the client asked or the default.
     pub fn beat_interval_ms(&self) -> u64 {
-        self.number(BEAT_INTERVAL_KEY).unwrap_or(BEAT_INTERVAL_MS_DEFAULT)
+        self.own_beat_interval_ms().unwrap_or(BEAT_INTERVAL_MS_DEFAULT)
+    }
+
+    /// Milliseconds between beats, if the client asked for some.
+    pub fn own_beat_interval_ms(&self) -> Option<u64> {
+        self.number(BEAT_INTERVAL_KEY)
     }
 
     /// Milliseconds of silence after which the instance is unhealthy.

@@ -7,6 +7,8 @@
 pub(crate) mod binary;
 mod catalog;
 mod change;
+mod checks;
+mod clients;
 mod deadlines;
 mod declared;
 mod digest;
@@ -29,6 +31,7 @@ mod render;
 mod responsible;
 mod select;
 mod services;
+mod silence;
 mod snapshot;
 mod snapshot_metadata;
 mod store;
@@ -38,6 +41,8 @@ mod watchers;
 pub use binary::{Content, SnapshotError};
 pub use catalog::ServicePage;
 pub use change::{ChangeRefused, Expiry, InstanceName, MetadataChange, ServiceFields};
+pub use checks::CheckedInstance;
+pub use clients::{Published, Subscribed};
 pub use declared::{ClusterRecord, HealthChecker, Selector};
 pub use error::RegistryError;
 pub(crate) use fuzzy::Watches;
@@ -52,6 +57,7 @@ pub use model::{CLUSTER_DEFAULT, ClusterName, Instance, Publisher};
 pub use overlay::Pairs;
 pub use queries::Counts;
 pub use render::View;
+pub use silence::{Silence, Silent};
 pub use snapshot_metadata::DecodedMetadata;
 
 /// What names a service.
@@ -92,6 +98,22 @@ pub struct Registry {
     /// How many changes of metadata the log had.
     metadata_revision: u64,
     instance_count: usize,
+    pace: Pace,
+}
+
+/// What operators may tell all clients at once (protocol/semantics.md section 3, "Switches").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long clients rely on an answer before they ask again.
+    pub cache_ms: u64,
+    /// How often instances beat that say nothing of it themselves.
+    pub beat_interval_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { cache_ms: crate::limits::CACHE_MS, beat_interval_ms: crate::limits::BEAT_INTERVAL_MS_DEFAULT }
+    }
 }
 
 impl Registry {
@@ -113,7 +135,13 @@ impl Registry {
             declared: BTreeMap::new(),
             metadata_revision: 0,
             instance_count: 0,
+            pace: Pace::default(),
         }
+    }
+
+    /// From now on clients are told this.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 }
 

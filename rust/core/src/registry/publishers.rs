@@ -95,6 +95,19 @@ impl Publishers {
         record.revision += 1;
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Publisher> {
+        self.records.iter().map(|(_, record)| &record.publisher)
+    }
+
+    /// Those of persistent instances among the `look_count` places from `from` on, and the place behind; none at the end.
+    pub(super) fn persistent_from(&self, from: usize, look_count: usize) -> (Vec<u32>, Option<usize>) {
+        let end = self.records.capacity();
+        let to = from.saturating_add(look_count).min(end);
+        let is_persistent = |place: &usize| self.records.get(*place).is_some_and(|of| !of.publisher.is_ephemeral());
+        ((from..to).filter(is_persistent).map(id).collect(), (to < end).then_some(to))
+    }
+
     /// The publishers of persistent instances.
     pub(super) fn persistent(&self) -> Vec<Publisher> {
         let publishers = self.records.iter().map(|(_, record)| &record.publisher);

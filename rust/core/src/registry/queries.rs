@@ -28,7 +28,7 @@ pub struct Counts {
 impl Registry {
     /// Appends the ServiceInfo of a service, with empty `hosts` if it is not known.
     pub fn write_service_info(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) {
-        write_head(out, key, view);
+        write_head(out, key, view, self.pace.cache_ms);
         let (last_ref_time_ms, is_protected) = self.write_list(key, view, now_ms, out);
         write_tail(out, last_ref_time_ms, is_protected);
     }

@@ -5,7 +5,7 @@ use super::key::{KeyParts, same_text};
 use super::metadata::ID_GENERATOR_KEY;
 use super::model::Instance;
 use super::protect::Shown;
-use crate::limits::{CACHE_MS, VIEWS_COUNT_MAX};
+use crate::limits::VIEWS_COUNT_MAX;
 
 /// Which instances of a service to show, and how to name it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,7 @@ impl Views {
 }
 
 /// Everything of a ServiceInfo before the value of `hosts`.
-pub(super) fn write_head(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, view: &View<'_>) {
+pub(super) fn write_head(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, view: &View<'_>, cache_ms: u64) {
     out.extend_from_slice(b"{\"name\":");
     if view.grouped_name {
         write_grouped(out, group, name);
@@ -68,7 +68,7 @@ pub(super) fn write_head(out: &mut Vec<u8>, (_, group, name): KeyParts<'_>, view
     out.extend_from_slice(b",\"clusters\":");
     write_string(out, view.clusters);
     out.extend_from_slice(b",\"cacheMillis\":");
-    write_integer(out, CACHE_MS);
+    write_integer(out, cache_ms);
     out.extend_from_slice(b",\"hosts\":");
 }
 

@@ -27,6 +27,15 @@ impl Subscribers {
         self.subscriptions.len()
     }
 
+    /// The services that a connection is subscribed to with its filters, the newest first.
+    pub(super) fn of_connection(&self, connection: u64) -> impl Iterator<Item = (u32, &str)> {
+        let links = self.index.get(&connection).into_iter().flat_map(|holder| self.subscriptions.of_holder(*holder));
+        links.map(|link| {
+            let link = self.subscriptions.get(link);
+            (link.subject, &*link.value)
+        })
+    }
+
     fn find(&self, connection: u64, service: u32) -> Option<u32> {
         self.subscriptions.find(*self.index.get(&connection)?, service)
     }

@@ -92,8 +92,8 @@ pub fn listen(state: &mut State, call: &Call<'_>) -> Outcome {
     match timeout_ms {
         Some(timeout_ms) if hangs => {
             let hang_ms = timeout_ms.saturating_sub(500).clamp(10_000, limits::LONG_POLL_MS_MAX);
-            let (connection, call) = (call.connection, call.call);
-            state.events.push(Event::LongPoll(LongPoll { connection, call, keys, hang_ms }));
+            let (client_ip, connection, call) = (call.client_ip().to_owned(), call.connection, call.call);
+            state.events.push(Event::LongPoll(LongPoll { connection, call, client_ip, keys, hang_ms }));
             Outcome::Hanging
         }
         _ => Outcome::Answer(answers::OK_CONFIG),

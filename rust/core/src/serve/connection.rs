@@ -16,6 +16,10 @@ use crate::registry::Publisher;
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no HTTP/1.1 method is called PRI.
 const HTTP2_PREFACE_START: &[u8] = b"PRI ";
 
+/// The label that names the application of a client, and what it is called if there is none.
+const APP_LABEL: &str = "AppName";
+const APP_UNKNOWN: &str = "unknown";
+
 /// Which driver writes a connection's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -32,13 +36,23 @@ pub struct Client {
     pub connection_id: Box<str>,
     pub is_set_up: bool,
     pub remote_ip: Box<str>,
+    pub remote_port: u16,
     /// What the set-up named, for rules that go by address.
     pub(super) said_ip: Box<str>,
+    /// Kind and version, as the client has them.
+    pub version: Box<str>,
+    /// Blank if the client said nothing of it.
+    pub(super) app: Box<str>,
 }
 
 impl Client {
     pub fn client_ip(&self) -> &str {
         if self.said_ip.is_empty() { &self.remote_ip } else { &self.said_ip }
+    }
+
+    /// The application, as its labels name it.
+    pub fn app(&self) -> &str {
+        if self.app.is_empty() { APP_UNKNOWN } else { &self.app }
     }
 }
 
@@ -163,7 +177,10 @@ impl Connection {
                     connection_id: connection_id.into(),
                     is_set_up: false,
                     remote_ip: self.remote_ip.clone(),
-                    said_ip: "".into(),
+                    remote_port: self.remote_port,
+                    said_ip: Box::default(),
+                    version: Box::default(),
+                    app: Box::default(),
                 },
                 stream: None,
                 held: HashMap::new(),
@@ -459,6 +476,8 @@ impl GrpcSide {
         self.client.is_set_up = true;
         self.client.said_ip = payload.client_ip.into();
         let labels = setup.labels.unwrap_or_default();
+        self.client.version = setup.client_version.as_deref().unwrap_or_default().into();
+        self.client.app = labels.get(APP_LABEL).and_then(Option::as_deref).unwrap_or_default().into();
         state.events.push(Event::ConnectionReady(ConnectionReady {
             connection: self.client.connection,
             connection_id: self.client.connection_id.to_string(),

@@ -116,6 +116,8 @@ pub struct ListenKey {
 pub struct LongPoll {
     pub connection: ConnectionId,
     pub call: CallId,
+    /// As proxies name it, else the socket's.
+    pub client_ip: String,
     pub keys: Vec<(ListenKey, String)>,
     pub hang_ms: u64,
 }

@@ -344,7 +344,7 @@ mod tests {
             format!("{good}&{}", "x".repeat(limits::FORWARDED_BYTES_MAX)),
             list,
             config,
-            good.replace("/v1/", "/v2/"),
+            good.replace("/v1/", "/v4/"),
             good.replace("ip=", "i%zz="),
             post("PUT", INSTANCE, address),
             post("POST", INSTANCE, &format!("{address}&ephemeral=false")),

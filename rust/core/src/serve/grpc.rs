@@ -37,6 +37,7 @@ pub(super) struct Call<'a> {
 
 pub(super) fn route(state: &mut State, client: &Client, call: CallId, message: &Bytes, authorized: bool) -> Outcome {
     state.body.clear();
+    state.requests.grpc += 1;
     let payload = match Payload::decode(message) {
         Ok(payload) => payload,
         Err(error) => return error_response(state, FAIL, BAD_PAYLOAD, &error.to_string()),

@@ -67,6 +67,7 @@ pub(super) fn route(
     standing: Standing,
 ) -> Outcome {
     state.body.clear();
+    state.requests.http += u64::from(standing == Standing::New);
     let parameters = match request.params() {
         Ok(parameters) => parameters,
         Err(error) => {
@@ -92,6 +93,7 @@ fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     match (call.request.method, path) {
         ("GET", "v1/ns/instance/list") => Some(naming_http::list_v1(state, call)),
         ("GET", "v1/ns/service/list") => Some(naming_http::service_list(state, call)),
+        ("GET", "v2/ns/instance/list") => Some(naming_http::list_v2(state, call)),
         ("GET", "v3/client/ns/instance/list") => Some(naming_http::list_v3(state, call)),
         ("GET", "v1/cs/configs") => config_http::get_v1(state, call),
         ("POST", "v1/cs/configs/listener") => Some(config_http::listen(state, call)),
@@ -104,9 +106,11 @@ fn held(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
 pub(super) fn of_address(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     let path = call.request.path.strip_prefix("/nacos/")?;
     match (call.request.method, path) {
-        ("PUT", "v1/ns/instance/beat") => Some(naming_http::beat(state, call)),
+        ("PUT", "v1/ns/instance/beat" | "v2/ns/instance/beat") => Some(naming_http::beat(state, call)),
         ("POST", "v1/ns/instance") => Some(naming_http::register_v1(state, call)),
         ("DELETE", "v1/ns/instance") => Some(naming_http::deregister_v1(state, call)),
+        ("POST", "v2/ns/instance") => Some(naming_http::register_v2(state, call)),
+        ("DELETE", "v2/ns/instance") => Some(naming_http::deregister_v3(state, call)),
         // The administrator's differ by who may use them, not by what they do.
         ("POST", "v3/client/ns/instance" | "v3/admin/ns/instance") => Some(naming_http::register_v3(state, call)),
         ("DELETE", "v3/client/ns/instance" | "v3/admin/ns/instance") => Some(naming_http::deregister_v3(state, call)),

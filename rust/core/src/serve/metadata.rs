@@ -61,6 +61,11 @@ fn check_record(record: &ClusterRecord) -> Result<(), InputError> {
         check_length("path", path, limits::EXPRESSION_CHARACTERS_MAX)?;
         check_length("headers", headers, limits::EXPRESSION_CHARACTERS_MAX)?;
     }
+    if let HealthChecker::Mysql { user, pwd, cmd } = &record.health_checker {
+        for (name, text) in [("user", user), ("pwd", pwd), ("cmd", cmd)] {
+            check_length(name, text, limits::EXPRESSION_CHARACTERS_MAX)?;
+        }
+    }
     check_pairs(&record.metadata)
 }
 
@@ -119,15 +124,17 @@ mod tests {
         assert!(refusal(r#"{"change":"other"}"#).contains("unknown variant"));
     }
 
+    const MYSQL: &str = r#"{"type":"MYSQL","user":"u","pwd":"p","cmd":"select 1"}"#;
+
     #[test]
-    fn a_health_checker_is_tcp_http_or_none() {
+    fn a_health_checker_is_tcp_http_mysql_or_none() {
         let cluster = |checker: &str| {
             format!(
                 r#"{{"change":"cluster.update","clusterName":"c","cluster":{{"healthChecker":{checker},
                     "healthyCheckPort":80,"useInstancePortForCheck":true}}}}"#
             )
         };
-        for good in [r#"{"type":"TCP"}"#, r#"{"type":"HTTP","path":"/x"}"#, r#"{"type":"NONE"}"#] {
+        for good in [r#"{"type":"TCP"}"#, r#"{"type":"HTTP","path":"/x"}"#, r#"{"type":"NONE"}"#, MYSQL] {
             assert!(Hub::check_metadata_change(cluster(good).as_bytes()).is_ok(), "{good}");
         }
         assert!(refusal(&cluster(r#"{"type":"ICMP"}"#)).contains("ICMP"));

@@ -3,6 +3,7 @@
 
 mod access;
 mod answers;
+mod clients;
 mod config_grpc;
 mod config_http;
 mod config_list;
@@ -22,6 +23,7 @@ mod snapshot;
 mod tests;
 mod text;
 
+pub use clients::{ClientSummary, PublishedRow, PublisherRow, SubscribedRow, Subscriber};
 pub use config_list::found_list;
 pub use connection::{Client, Owner};
 pub use event::{
@@ -38,7 +40,7 @@ use crate::configs::{Configs, KeyParts};
 
 use crate::grpc::GrpcEvent;
 use crate::limits;
-use crate::registry::{ChangeRefused, Publisher, Registry, RegistryError};
+use crate::registry::{ChangeRefused, Pace, Publisher, Registry, RegistryError};
 use access::Access;
 use connection::Connection;
 
@@ -70,6 +72,8 @@ pub struct State {
     abilities: String,
     udp_push: bool,
     ready: bool,
+    light_beat: bool,
+    requests: Requests,
     /// Wall time of the call being served.
     now_ms: u64,
     last_request_id: u64,
@@ -77,6 +81,13 @@ pub struct State {
     /// The body of the answer being made, and the events of the engine being driven: kept for their memory.
     body: Vec<u8>,
     grpc_events: Vec<GrpcEvent>,
+}
+
+/// How many requests came since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    pub http: u64,
+    pub grpc: u64,
 }
 
 /// Why a naming request is refused.
@@ -138,6 +149,8 @@ impl Hub {
                 abilities: settings.abilities,
                 udp_push: settings.udp_push,
                 ready: false,
+                light_beat: true,
+                requests: Requests::default(),
                 now_ms: 0,
                 last_request_id: 0,
                 last_date: answers::LastDate::default(),
@@ -255,6 +268,16 @@ impl Hub {
 
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.state.events)
+    }
+
+    pub fn requests(&self) -> Requests {
+        self.state.requests
+    }
+
+    /// What clients are told from now on: whether they may leave out the instance in a beat, and how often to come.
+    pub fn set_pace(&mut self, light_beat: bool, pace: Pace) {
+        self.state.light_beat = light_beat;
+        self.state.registry.set_pace(pace);
     }
 
     pub fn connection_count(&self) -> usize {

@@ -29,6 +29,21 @@ pub fn list_v1(state: &mut State, call: &Call<'_>) -> Outcome {
     finish(state, call, Api::V1, answered)
 }
 
+/// What v1 answers, as a result.
+pub fn list_v2(state: &mut State, call: &Call<'_>) -> Outcome {
+    let answered = (|| {
+        let service = service(call)?;
+        let clusters = call.get("clusterName").or_else(|| call.get("clusters")).unwrap_or("");
+        check_clusters(clusters)?;
+        let view = View { clusters, healthy_only: call.flag("healthyOnly", false), grouped_name: true };
+        state.body.extend_from_slice(b"{\"code\":0,\"message\":\"success\",\"data\":");
+        state.registry.write_service_info(service.key(), &view, state.now_ms, &mut state.body);
+        state.body.push(b'}');
+        Ok(answers::OK_JSON)
+    })();
+    finish(state, call, Api::V3, answered)
+}
+
 pub fn list_v3(state: &mut State, call: &Call<'_>) -> Outcome {
     let answered = (|| {
         let service = service(call)?;
@@ -45,6 +60,10 @@ pub fn list_v3(state: &mut State, call: &Call<'_>) -> Outcome {
 
 pub fn register_v1(state: &mut State, call: &Call<'_>) -> Outcome {
     register(state, call, Api::V1)
+}
+
+pub fn register_v2(state: &mut State, call: &Call<'_>) -> Outcome {
+    register(state, call, Api::V3)
 }
 
 pub fn register_v3(state: &mut State, call: &Call<'_>) -> Outcome {
@@ -136,7 +155,8 @@ pub fn beat(state: &mut State, call: &Call<'_>) -> Outcome {
         body.extend_from_slice(itoa::Buffer::new().format(interval_ms).as_bytes());
         body.extend_from_slice(b",\"code\":");
         body.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
-        body.extend_from_slice(b",\"lightBeatEnabled\":true}");
+        body.extend_from_slice(b",\"lightBeatEnabled\":");
+        body.extend_from_slice(if state.light_beat { b"true}" } else { b"false}" });
         Ok(Some(answers::OK_JSON))
     })();
     finish_here(state, call, Api::V1, answered)

@@ -200,7 +200,10 @@ fn error_before_set_up(kind: &str) -> String {
         connection_id: "1_10.0.0.9_40000".into(),
         is_set_up: false,
         remote_ip: "10.0.0.9".into(),
-        said_ip: "".into(),
+        remote_port: 40_000,
+        said_ip: Box::default(),
+        version: Box::default(),
+        app: Box::default(),
     };
     let message = crate::grpc::payload::encode(kind, b"{}");
     let outcome = grpc::route(&mut hub.state, &client, 1, &message, true);

@@ -95,6 +95,11 @@ impl Distro {
         self.stamps.get(link as usize).filter(|stamp| stamp.revision != 0)
     }
 
+    /// Of the node whose run a holder is.
+    pub(super) fn node_id_of(&self, holder: u32) -> &str {
+        &self.holders.get(holder).name.node_id
+    }
+
     /// The publications that are records of a holder.
     fn links_of(&self, holder: u32) -> impl Iterator<Item = u32> {
         let stamps = self.stamps.iter().enumerate();
