@@ -25,6 +25,10 @@ is shown on failures. An instance is always whole, in both directions: `{"ip", "
 | get | data_id, group | the content, or null where there is none |
 | remove | data_id, group | true or false |
 | listen | data_id, group | true; then `{"event": "config", "data_id", "group", "content"}`, content null when removed |
+| watch_services | pattern, group | keys of services; then `{"event": "watch", "name", "group", "change"}` for each |
+| watch_configs | pattern, group | keys of configurations, `data_id+group+namespace`; then the same |
+| lock | key, held_ms | whether it was free |
+| unlock | key | whether it was held |
 """
 
 from __future__ import annotations
@@ -289,6 +293,17 @@ class Client:
         self.call("listen", data_id=data_id, group=group)
         return Listener(self, data_id, group)
 
+    def watch(self, what: str, pattern: str, group: str = GROUP) -> PatternWatch:
+        """``what``: services or configs."""
+        keys = self.call(f"watch_{what}", pattern=pattern, group=group)
+        return PatternWatch(self, sorted(keys))
+
+    def lock(self, key: str, held_ms: int = 60_000) -> Any:
+        return self.call("lock", key=key, held_ms=held_ms)
+
+    def unlock(self, key: str) -> Any:
+        return self.call("unlock", key=key)
+
 
 @dataclass(frozen=True)
 class Subscription:
@@ -304,6 +319,23 @@ class Subscription:
         def matches(event: Event) -> bool:
             mine = event["event"] == "instances" and (event["service"], event["group"]) == (self.service, self.group)
             return mine and ports(event["instances"]) == sorted(wanted)
+
+        return self.client.wait_event(matches, since, within_s) - since
+
+
+@dataclass(frozen=True)
+class PatternWatch:
+    """What a client was told of what is like a pattern."""
+
+    client: Client
+    keys: list[str]
+    """What there was when it began."""
+
+    def hears(self, change: str, name: str, since: float, within_s: float = HEAR_WITHIN_S) -> float:
+        """Waits until it is told of this change, in time after `since`; returns how many seconds it took."""
+
+        def matches(event: Event) -> bool:
+            return event["event"] == "watch" and (event["name"], event["change"]) == (name, change)
 
         return self.client.wait_event(matches, since, within_s) - since
 

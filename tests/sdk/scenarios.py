@@ -204,6 +204,57 @@ class Scenarios:
         assert bob.get(data_id) == "second"
 
 
+class PatternsAndLocks(Scenarios):
+    """What the newest line has beyond the others."""
+
+    def test_a_watcher_of_a_pattern_hears_of_services(self, alice: Client, bob: Client) -> None:
+        stem = unique("pattern")
+        assert alice.register(f"{stem}-a", instance(7001))
+        watch = bob.watch("services", f"{stem}*")
+        assert watch.keys == [f"public@@DEFAULT_GROUP@@{stem}-a"]
+        for _ in range(2):
+            began = time.monotonic()
+            assert alice.register(f"{stem}-b", instance(7002))
+            watch.hears("ADD_SERVICE", f"{stem}-b", began)
+            began = time.monotonic()
+            assert alice.deregister(f"{stem}-b", instance(7002))
+            watch.hears("DELETE_SERVICE", f"{stem}-b", began)
+
+    def test_a_watcher_of_a_pattern_hears_of_many_services(self, alice: Client, bob: Client) -> None:
+        stem = unique("many")
+        for number in range(23):
+            assert alice.register(f"{stem}-{number:02}", instance(7001))
+        keys = [f"public@@DEFAULT_GROUP@@{stem}-{number:02}" for number in range(23)]
+        assert bob.watch("services", f"*{stem}*", "*").keys == keys
+
+    def test_a_watcher_of_a_pattern_hears_of_configurations(self, alice: Client, bob: Client) -> None:
+        stem = unique("pattern")
+        assert alice.publish(f"{stem}-a", "1")
+        watch = bob.watch("configs", f"{stem}*")
+        assert watch.keys == [f"{stem}-a+DEFAULT_GROUP+public"]
+        began = time.monotonic()
+        assert alice.publish(f"{stem}-b", "1")
+        watch.hears("ADD_CONFIG", f"{stem}-b", began)
+        began = time.monotonic()
+        assert alice.remove(f"{stem}-b")
+        watch.hears("DELETE_CONFIG", f"{stem}-b", began)
+
+    def test_a_lock_is_held_by_one_until_it_is_freed(self, alice: Client, bob: Client) -> None:
+        key = unique("lock")
+        assert alice.lock(key)
+        assert not bob.lock(key)
+        assert alice.unlock(key)
+        assert not alice.unlock(key)
+        assert bob.lock(key)
+
+    def test_a_lock_is_free_when_its_time_is_over(self, alice: Client, bob: Client) -> None:
+        key = unique("lock")
+        assert alice.lock(key, 1000)
+        assert not bob.lock(key)
+        time.sleep(1.1)
+        assert bob.lock(key)
+
+
 def succeeds(operation: Callable[[], object]) -> bool:
     """False when the library reports failure, whether by its answer or by an error."""
     try:

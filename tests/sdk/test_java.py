@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
+from typing import TYPE_CHECKING
 
-from harness import HERE, Allowance, ClientKind, built, run
-from scenarios import Scenarios
+import pytest
+
+from harness import HERE, Allowance, Client, ClientKind, built, instance, run, unique
+from scenarios import PatternsAndLocks, Scenarios, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.node_process import NodeProcess
 
 FOLDER = HERE / "java"
 SOURCE = FOLDER / "SdkClient.java"
@@ -17,15 +26,16 @@ def build(line: str) -> list[str]:
     """Maven is asked only when a version or the program has changed; the program is run without it."""
     module = FOLDER / line
     target = module / "target"
+    sources = [SOURCE, *sorted(module.glob("*.java"))]
     jars = str(target / "lib" / "*")
     classes = target / "classes"
 
     def resolve_and_compile() -> None:
         run(["mvn", "--batch-mode", "--quiet", "--projects", line], FOLDER)
         javac = ["javac", "--release", "11", "-encoding", "UTF-8", "-classpath", jars, "-d", str(classes)]
-        run([*javac, str(SOURCE)], FOLDER)
+        run([*javac, *map(str, sources)], FOLDER)
 
-    built(target, [POM, module / "pom.xml", SOURCE], resolve_and_compile)
+    built(target, [POM, module / "pom.xml", *sources], resolve_and_compile)
     return ["java", *SMALL_JVM, "-classpath", f"{classes}:{jars}", "SdkClient"]
 
 
@@ -59,5 +69,32 @@ class TestJava2(Scenarios):
     kind = V2
 
 
-class TestJava3(Scenarios):
+class TestJava3(PatternsAndLocks):
     kind = V3
+
+
+@pytest.mark.sdk
+@pytest.mark.timeout(600)
+def test_watches_and_locks_outlive_a_killed_server(
+    own_node: NodeProcess,
+    command_of: Callable[[ClientKind], list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, command, stem = tmp_path_factory.mktemp("killed"), command_of(V3), unique("outlives")
+    clients = [Client(V3, command, own_node.address, folder / who) for who in ("alice", "bob")]
+    try:
+        alice, bob = (client.wait_ready() for client in clients)
+        assert alice.lock(stem)
+        services, configs = bob.watch("services", f"{stem}*"), bob.watch("configs", f"{stem}*")
+        own_node.kill()
+        own_node.start()
+        began, limit_s = time.monotonic(), V3.recovers.seconds
+        eventually(lambda: bool(alice.register(f"{stem}-a", instance(7001))), limit_s, "registering again")
+        eventually(lambda: bool(alice.publish(f"{stem}-b", "1")), limit_s, "publishing again")
+        services.hears("ADD_SERVICE", f"{stem}-a", began, 2 * limit_s)
+        configs.hears("ADD_CONFIG", f"{stem}-b", began, 2 * limit_s)
+        assert not bob.lock(stem)
+        assert bob.unlock(stem)
+    finally:
+        for client in clients:
+            client.close()

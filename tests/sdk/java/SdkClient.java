@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.Executor;
+import java.util.function.Consumer;
 
 /**
  * An unmodified nacos-client behind the line protocol of harness.py. One source for the 1.x, 2.x and 3.x lines; what
@@ -33,6 +34,12 @@ public final class SdkClient {
     private final PrintStream out;
     private final NamingService naming;
     private final ConfigService config;
+    private final Operations extras;
+
+    /** What a line has beyond the others; a class Extras beside this one brings it. */
+    public interface Operations {
+        Object run(JsonNode command) throws Exception;
+    }
 
     private SdkClient(String address, PrintStream out) throws Exception {
         this.out = out;
@@ -43,6 +50,22 @@ public final class SdkClient {
         SnapShotSwitch.setIsSnapShot(false);
         this.naming = NacosFactory.createNamingService(properties);
         this.config = NacosFactory.createConfigService(properties);
+        this.extras = extras(properties);
+    }
+
+    private Operations extras(Properties properties) throws Exception {
+        Class<?> found;
+        try {
+            found = Class.forName("Extras");
+        } catch (ClassNotFoundException absent) {
+            return command -> {
+                throw new IllegalArgumentException("unknown op in " + command);
+            };
+        }
+        Consumer<ObjectNode> print = this::print;
+        return (Operations) found.getConstructor(
+                        Properties.class, NamingService.class, ConfigService.class, Consumer.class)
+                .newInstance(properties, naming, config, print);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -119,7 +142,7 @@ public final class SdkClient {
                 config.addListener(dataId, group, onConfig(dataId, group));
                 return true;
             default:
-                throw new IllegalArgumentException("unknown op in " + command);
+                return extras.run(command);
         }
     }
 
