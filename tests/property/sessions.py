@@ -118,10 +118,14 @@ KINDS = [
     "ConfigQueryRequest",
     "ConfigPublishRequest",
     "ConfigBatchListenRequest",
+    "ConfigFuzzyWatchRequest",
+    "NamingFuzzyWatchRequest",
+    "LockOperationRequest",
     "NoSuchRequest",
 ]
 FIELDS = ["namespace", "serviceName", "groupName", "type", "instance", "instances", "clusters", "pageNo", "pageSize"]
 FIELDS += ["dataId", "group", "tenant", "content", "listen", "configListenContexts", "subscribe", "requestId"]
+FIELDS += ["groupKeyPattern", "receivedGroupKeys", "watchType", "initializing", "lockInstance", "lockOperationEnum"]
 
 
 @st.composite
@@ -133,6 +137,11 @@ def grpc_requests(draw: st.DrawFn) -> tuple[str, bytes]:
     body: dict[str, Any] = {"namespace": "public", "serviceName": name, "groupName": "g", "instance": instance}
     body |= {"type": "registerInstance", "instances": [instance], "subscribe": True, "clusters": ""}
     body |= {"dataId": name, "group": "g", "tenant": "", "content": name, "pageNo": 1, "pageSize": 5}
+    body |= {
+        "groupKeyPattern": f"public>>g>>{name}*",
+        "watchType": "WATCH",
+        "receivedGroupKeys": [f"public@@g@@{name}"],
+    }
     if draw(st.booleans()):
         body |= draw(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3))
     if draw(st.integers(0, 9)) == 0:
