@@ -10,6 +10,10 @@ from typing import TypeAlias, final
 
 __all__ = [
     "Appended",
+    "ClientClosed",
+    "ClientEnded",
+    "ClientGoingAway",
+    "ClientMessage",
     "ConfigSearch",
     "ConfigView",
     "Conflict",
@@ -21,6 +25,7 @@ __all__ = [
     "DistroPublisher",
     "Frozen",
     "FuzzyWatched",
+    "GrpcClient",
     "GrpcRequest",
     "HistoryEvent",
     "HttpRequest",
@@ -970,3 +975,68 @@ class SimulatedDisk:
 
 def unpack(packed: bytes) -> list[tuple[int, bytes]]:
     """Term and payload of each entry of a blob that `Log.pack` has made. ValueError where it is malformed."""
+
+# --- the client's side -------------------------------------------------------------------------------------------
+
+@final
+class ClientMessage:
+    """A message from the server: the answer to a call, or a push on the stream."""
+
+    @property
+    def call(self) -> int: ...
+    @property
+    def type(self) -> str:
+        """The simple class name that says what the body is."""
+    @property
+    def body(self) -> bytes:
+        """JSON."""
+
+@final
+class ClientEnded:
+    """A call is over, after its last message."""
+
+    @property
+    def call(self) -> int: ...
+    @property
+    def status(self) -> int:
+        """A code of gRPC; 0 is success."""
+    @property
+    def message(self) -> str: ...
+
+@final
+class ClientGoingAway:
+    """The server takes no new calls on this connection; those that it has accepted go on."""
+
+    @property
+    def reason(self) -> str: ...
+
+@final
+class ClientClosed:
+    """The connection ended, and every call with it: the last event."""
+
+    @property
+    def reason(self) -> str | None:
+        """What went wrong; None for an orderly end."""
+
+@final
+class GrpcClient:
+    """One gRPC connection to a server, without its socket: calls and received bytes in, messages and bytes out.
+
+    What a method led to is written by sending `take_output()`."""
+
+    def __new__(cls, authority: str) -> GrpcClient:
+        """`authority` is `host:port` of the server."""
+    def call(self, type: str, headers: Mapping[str, str], body: bytes) -> int | None:
+        """Makes a unary call with a Nacos payload. None: the connection takes no more calls."""
+    def open_stream(self) -> int | None:
+        """Opens the stream for pushes and their acknowledgements. None: the connection takes no more calls."""
+    def send(self, stream: int, type: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Sends a Nacos payload on the stream. Dropped if the stream is over."""
+    def cancel(self, call: int) -> None:
+        """Forgets a call, whose answer is not wanted any more."""
+    def feed(self, data: bytes) -> list[ClientMessage | ClientEnded | ClientGoingAway | ClientClosed]:
+        """Takes received bytes; answers what happened. ValueError: the server sent a message that is no payload."""
+    def closed_by_peer(self) -> list[ClientMessage | ClientEnded | ClientGoingAway | ClientClosed]:
+        """The server will send no more."""
+    def take_output(self) -> bytes:
+        """The bytes to send."""

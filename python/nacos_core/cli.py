@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from nacos_core.node import Node
 
 
-TOOLS = {"cluster": "nacos_core.tools.cluster", "simulate": "nacos_core.simulation.command"}
+TOOLS = {
+    "cluster": "nacos_core.tools.cluster",
+    "config": "nacos_core.tools.config",
+    "naming": "nacos_core.tools.naming",
+    "simulate": "nacos_core.simulation.command",
+}
 """Commands with arguments of their own, by module; loaded when they are wanted."""
 
 

@@ -257,3 +257,27 @@ DISTRO_LEAVES_AT_ONCE: Final = 256
 """Leaves whose records are compared at once, so that no answer becomes too long."""
 DISTRO_BEAT_DELETE_SECONDS: Final = 30.0
 """How long the core waits for beats of an instance that says nothing else (protocol/semantics.md section 2)."""
+
+# The client
+CLIENT_CONNECT_SECONDS: Final = 3.0
+"""For a connection and its introduction; then the next server is tried."""
+CLIENT_REQUEST_SECONDS: Final = 5.0
+"""How long a request may take unless the program says otherwise, looking for a server included."""
+CLIENT_HEALTH_SECONDS: Final = 5.0
+"""Between questions whether the server is still there (protocol/grpc.md section 2.1)."""
+CLIENT_HEALTH_ANSWER_SECONDS: Final = 3.0
+CLIENT_REFRESH_SECONDS: Final = 60.0
+"""Listeners and subscriptions are told again after so long, in case a push was lost."""
+CLIENT_RETRY_SECONDS: Final = 1.0
+"""Before something that a server refused is told to it again in the background."""
+CLIENT_BACK_OFF_SECONDS: Final = 0.1
+"""After every server was tried in vain; it doubles each time."""
+CLIENT_BACK_OFF_SECONDS_MAX: Final = 2.0
+CLIENT_TOKEN_LIFE: Final = 0.9
+"""The part of a token's life after which it is renewed (protocol/http.md section 4)."""
+CLIENT_TOKEN_FRESH_SECONDS: Final = 1.0
+"""A token that is refused sooner after it was given is not the reason."""
+CLIENT_PAGE_COUNT: Final = 500
+"""Configurations asked for at once when all are listed."""
+CLIENT_TRANSFER_SECONDS: Final = 300.0
+"""Longest silence of the server while an archive is packed or unpacked."""

@@ -9,6 +9,7 @@ mod events;
 mod forwarding;
 mod frozen;
 mod fuzzy;
+mod grpc_client;
 mod hub;
 mod log;
 mod publications;
@@ -34,6 +35,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::frozen::Frozen;
+    #[pymodule_export]
+    use super::grpc_client::{ClientClosed, ClientEnded, ClientGoingAway, ClientMessage, GrpcClient};
     #[pymodule_export]
     use super::hub::{Hub, Reactor, parse_metadata, service_key};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! HTTP/2 frames (RFC 9113 sections 4 and 6): their heads, their numbers, and the few that a server writes.
+//! HTTP/2 frames (RFC 9113 sections 4 and 6): their heads, their numbers, and the few that are written here.
 
 /// What a client sends before its first frame (RFC 9113 section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -53,6 +53,7 @@ pub(super) enum Code {
     StreamClosed = 5,
     FrameSize = 6,
     RefusedStream = 7,
+    Cancel = 8,
     Compression = 9,
     EnhanceYourCalm = 11,
 }

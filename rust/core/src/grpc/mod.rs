@@ -4,6 +4,7 @@
 //! the envelope that every message is.
 
 mod call;
+pub mod client;
 mod engine;
 mod frame;
 mod hpack;
@@ -39,6 +40,13 @@ impl Method {
             b"/Request/request" => Some(Self::Request),
             b"/BiRequestStream/requestBiStream" => Some(Self::BiRequestStream),
             _ => None,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Request => "/Request/request",
+            Self::BiRequestStream => "/BiRequestStream/requestBiStream",
         }
     }
 }

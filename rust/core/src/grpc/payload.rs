@@ -170,6 +170,24 @@ pub fn encode_parts(kind: &str, body: &[&[u8]]) -> Bytes {
     out.freeze()
 }
 
+/// Encodes a request: a message with headers, which a client may send.
+pub fn encode_request<'a>(kind: &str, headers: impl IntoIterator<Item = (&'a str, &'a str)>, body: &[u8]) -> Bytes {
+    let mut metadata = Vec::with_capacity(field_len(kind.len()));
+    put_field(&mut metadata, 3, kind.as_bytes());
+    for (name, value) in headers {
+        let mut entry = Vec::with_capacity(field_len(name.len()) + field_len(value.len()));
+        put_field(&mut entry, 1, name.as_bytes());
+        put_field(&mut entry, 2, value.as_bytes());
+        put_field(&mut metadata, 7, &entry);
+    }
+    let any_len = field_len(body.len());
+    let mut out = BytesMut::with_capacity(field_len(metadata.len()) + field_len(any_len));
+    put_field(&mut out, 2, &metadata);
+    put_key(&mut out, 3, any_len);
+    put_field(&mut out, 2, body);
+    out.freeze()
+}
+
 /// The nested lengths of a message, worked out before it is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -206,6 +224,11 @@ fn field_len(len: usize) -> usize {
 
 fn varint_len(value: usize) -> usize {
     (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+fn put_field(out: &mut impl BufMut, number: u8, content: &[u8]) {
+    put_key(out, number, content.len());
+    out.put_slice(content);
 }
 
 fn put_key(out: &mut impl BufMut, number: u8, len: usize) {

@@ -5,7 +5,7 @@ mod flow;
 mod limits;
 mod payload;
 mod random;
-mod raw;
+pub(in crate::grpc) mod raw;
 
 use super::{Grpc, GrpcEvent, Method, Status};
 use bytes::Bytes;

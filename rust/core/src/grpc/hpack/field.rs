@@ -83,7 +83,7 @@ pub(super) static STATIC: LazyLock<[Entry; STATIC_COUNT]> = LazyLock::new(|| {
 });
 
 #[rustfmt::skip]
-const STATIC_TEXTS: [(&str, &str); STATIC_COUNT] = [
+pub(super) const STATIC_TEXTS: [(&str, &str); STATIC_COUNT] = [
     (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"),
     (":scheme", "http"), (":scheme", "https"), (":status", "200"), (":status", "204"), (":status", "206"),
     (":status", "304"), (":status", "400"), (":status", "404"), (":status", "500"), ("accept-charset", ""),

@@ -1,4 +1,5 @@
-//! Header compression, receiving side (RFC 7541), reduced to what this server asks of a request.
+//! Header compression, receiving side (RFC 7541), reduced to what this server asks of a request. What the client asks
+//! of a response is in `response`.
 //!
 //! Every header must be decoded, because it may enter the table that later requests refer to. But only a handful are
 //! ever looked at, so the table keeps what each entry means instead of its text: twelve bytes an entry, no allocation
@@ -6,12 +7,14 @@
 
 mod field;
 mod huffman;
+mod response;
 #[cfg(test)]
 mod tests;
 
 use crate::grpc::Method;
 use crate::limits::GRPC_HEADER_TABLE_BYTES_MAX;
 use field::{Entry, Field, Name, STATIC, STATIC_COUNT};
+pub(super) use response::ResponseHead;
 use std::collections::VecDeque;
 
 /// The header block cannot be decoded; the connection is lost, for both tables may differ now.
@@ -199,7 +202,7 @@ impl<'a> Input<'a> {
     }
 
     /// A text, or as much of it as fits in `kept` if it is Huffman-coded, and its whole length.
-    fn string<'b>(&mut self, kept: &'b mut [u8; KEPT_BYTES]) -> Result<(&'b [u8], usize), HpackError>
+    fn string<'b>(&mut self, kept: &'b mut [u8]) -> Result<(&'b [u8], usize), HpackError>
     where
         'a: 'b,
     {
@@ -211,6 +214,6 @@ impl<'a> Input<'a> {
             return Ok((text, len));
         }
         let len = huffman::decode(text, kept)?;
-        Ok((&kept[..len.min(KEPT_BYTES)], len))
+        Ok((&kept[..len.min(kept.len())], len))
     }
 }

@@ -5,14 +5,14 @@ use crate::grpc::{Grpc, GrpcEvent};
 
 /// One frame that the server wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+pub(in crate::grpc) struct Frame {
+    pub(in crate::grpc) kind: u8,
+    pub(in crate::grpc) flags: u8,
+    pub(in crate::grpc) stream: u32,
+    pub(in crate::grpc) payload: Vec<u8>,
 }
 
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(in crate::grpc) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     frame::write_head(&mut out, payload.len(), kind, flags, stream);
     out.extend_from_slice(payload);
@@ -20,12 +20,12 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// What every client begins with.
-pub(super) fn opening() -> Vec<u8> {
+pub(in crate::grpc) fn opening() -> Vec<u8> {
     [frame::PREFACE, &frame(kind::SETTINGS, 0, 0, &[])].concat()
 }
 
 /// A header block in literals that enter no table.
-pub(super) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+pub(in crate::grpc) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in headers {
         block.push(0);
@@ -37,17 +37,17 @@ pub(super) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-pub(super) const REQUEST: [(&str, &str); 4] =
+pub(in crate::grpc) const REQUEST: [(&str, &str); 4] =
     [(":method", "POST"), (":scheme", "http"), (":path", "/Request/request"), ("content-type", "application/grpc")];
 
 /// A whole unary call with a message of one byte.
-pub(super) fn unary(stream: u32) -> Vec<u8> {
+pub(in crate::grpc) fn unary(stream: u32) -> Vec<u8> {
     let headers = frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&REQUEST));
     [headers, frame(kind::DATA, flag::END_STREAM, stream, b"\0\0\0\0\x01x")].concat()
 }
 
 /// A stream that has been opened and has said one byte.
-pub(super) fn stream(stream: u32) -> Vec<u8> {
+pub(in crate::grpc) fn stream(stream: u32) -> Vec<u8> {
     let mut headers = REQUEST;
     headers[2].1 = "/BiRequestStream/requestBiStream";
     let headers = frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&headers));
@@ -55,30 +55,30 @@ pub(super) fn stream(stream: u32) -> Vec<u8> {
 }
 
 /// Opens such a stream; the answer's headers come at once.
-pub(super) fn open_stream(server: &mut Grpc, id: u32) {
+pub(in crate::grpc) fn open_stream(server: &mut Grpc, id: u32) {
     let events = feed(server, &stream(id));
     assert!(matches!(events[..], [GrpcEvent::Message { call, .. }] if call == id), "{events:?}");
     let frames = written(server);
     assert!(matches!(frames[..], [Frame { kind: kind::HEADERS, flags: flag::END_HEADERS, .. }]), "{frames:?}");
 }
 
-pub(super) fn setting(id: u16, value: u32) -> Vec<u8> {
+pub(in crate::grpc) fn setting(id: u16, value: u32) -> Vec<u8> {
     frame(kind::SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
 }
 
-pub(super) fn number(kind: u8, stream: u32, number: u32) -> Vec<u8> {
+pub(in crate::grpc) fn number(kind: u8, stream: u32, number: u32) -> Vec<u8> {
     frame(kind, 0, stream, &number.to_be_bytes())
 }
 
 /// A server that has met a well-behaved client so far.
-pub(super) fn opened() -> Grpc {
+pub(in crate::grpc) fn opened() -> Grpc {
     let mut server = Grpc::new();
     assert_eq!(feed(&mut server, &opening()), []);
     written(&mut server);
     server
 }
 
-pub(super) fn feed(server: &mut Grpc, bytes: &[u8]) -> Vec<GrpcEvent> {
+pub(in crate::grpc) fn feed(server: &mut Grpc, bytes: &[u8]) -> Vec<GrpcEvent> {
     let mut events = Vec::new();
     server.feed(bytes);
     server.poll(&mut events);
@@ -86,7 +86,7 @@ pub(super) fn feed(server: &mut Grpc, bytes: &[u8]) -> Vec<GrpcEvent> {
 }
 
 /// Takes the output, as frames.
-pub(super) fn written(server: &mut Grpc) -> Vec<Frame> {
+pub(in crate::grpc) fn written(server: &mut Grpc) -> Vec<Frame> {
     let output = std::mem::take(server.output());
     let mut rest = output.as_slice();
     let mut frames = Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn written(server: &mut Grpc) -> Vec<Frame> {
 }
 
 /// Data bytes that the server wrote on a stream.
-pub(super) fn data_of(frames: &[Frame], stream: u32) -> Vec<u8> {
+pub(in crate::grpc) fn data_of(frames: &[Frame], stream: u32) -> Vec<u8> {
     frames
         .iter()
         .filter(|frame| frame.kind == kind::DATA && frame.stream == stream)

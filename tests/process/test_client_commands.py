@@ -1,0 +1,323 @@
+"""``python -m nacos_core config`` and ``naming`` as people use them: processes, signals, exit codes, streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.node_process import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from support.node_process import NodeProcess, StartNode
+
+COMMAND = [sys.executable, "-W", "error", "-m", "nacos_core"]
+WITHIN_S = 20.0
+
+
+@pytest.fixture
+def node(start_node: StartNode) -> NodeProcess:
+    return start_node()
+
+
+@pytest.fixture
+def tool(node: NodeProcess, tmp_path: Path) -> Iterator[Tool]:
+    used = Tool(node, tmp_path)
+    yield used
+    for process in used.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class Tool:
+    def __init__(self, node: NodeProcess, folder: Path) -> None:
+        self.environment = clean_environment() | {"NACOS_CORE_SERVER": f"http://{node.address}"}
+        self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+        )
+
+    def done(self, *arguments: str, stdin: str = "") -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.done(*arguments, "--json"))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and stderr after Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WITHIN_S)
+    assert "Traceback" not in errors
+    return process.returncode, errors
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + WITHIN_S
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_content_comes_from_an_argument_a_file_or_stdin_and_goes_out_as_it_is(tool: Tool) -> None:
+    tool.done("config", "set", "a", "grüß dich")
+    assert tool.done("config", "get", "a") == "grüß dich"
+    (tool.folder / "b.yaml").write_text("a: 1\n")
+    tool.done("config", "set", "b", "--file", "b.yaml", "--type", "yaml", "--group", "G", "--namespace", "dev")
+    told = tool.json("config", "get", "b", "--group", "G", "--namespace", "dev")
+    assert (told["content"], told["type"], told["is_stale"]) == ("a: 1\n", "yaml", False)
+    tool.done("config", "set", "c", stdin="from\nstdin\n")
+    assert tool.done("config", "get", "c") == "from\nstdin\n"
+    tool.done("config", "set", "c", "-", stdin="again")
+    assert tool.done("config", "get", "c") == "again"
+    assert tool.done("config", "remove", "c") == "done\n"
+    gone = tool.run("config", "get", "c")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "c of group DEFAULT_GROUP is not there" in gone.stderr
+
+
+def test_compare_and_set(tool: Tool) -> None:
+    md5 = tool.done("config", "set", "a", "1").strip()
+    assert tool.json("config", "set", "a", "2", "--cas", md5)["md5"] != md5
+    refused = tool.run("config", "set", "a", "3", "--cas", md5)
+    assert refused.returncode == 1
+    assert "md5 may have changed" in refused.stderr
+    assert tool.done("config", "get", "a") == "2"
+
+
+def test_lists_and_history(tool: Tool) -> None:
+    for name, group in (("app-1", "DEFAULT_GROUP"), ("app-2", "G"), ("other", "G")):
+        tool.done("config", "set", name, f"password={name}", "--group", group)
+    assert [each["data_id"] for each in tool.json("config", "list")] == ["app-1", "app-2", "other"]
+    assert [each["data_id"] for each in tool.json("config", "list", "app*")] == ["app-1", "app-2"]
+    assert [each["data_id"] for each in tool.json("config", "list", "--group", "G", "--content", "*app*")] == ["app-2"]
+    table = tool.done("config", "list", "app-1").splitlines()
+    assert table[0].split() == ["DATA", "ID", "GROUP", "TYPE", "MD5", "APPLICATION"]
+    assert table[1].split()[:3] == ["app-1", "DEFAULT_GROUP", "text"]
+    tool.done("config", "set", "app-1", "two")
+    tool.done("config", "set", "app-1", "three")
+    newest, middle, oldest = tool.json("config", "history", "app-1")
+    assert [each["operation"] for each in (newest, middle, oldest)] == ["U", "U", "I"]
+    difference = tool.done("config", "diff", "app-1", middle["id"])
+    assert "-password=app-1" in difference
+    assert "+three" in difference
+    assert "+two" in tool.done("config", "diff", "app-1", middle["id"], newest["id"])
+    tool.done("config", "rollback", "app-1", newest["id"])
+    assert tool.done("config", "get", "app-1") == "two"
+    for command in (["rollback", "app-1", "999999"], ["diff", "app-1", "999999"], ["rollback", "other", newest["id"]]):
+        refused = tool.run("config", *command)
+        assert refused.returncode == 1, command
+        assert refused.stderr.startswith(f"nacos-core config {command[0]}: ")
+
+
+def test_what_was_exported_is_imported(tool: Tool) -> None:
+    for number in range(3):
+        tool.done("config", "set", f"app-{number}", f"content {number}")
+    assert "bytes" in tool.done("config", "export", "all.zip")
+    with zipfile.ZipFile(tool.folder / "all.zip") as archive:
+        assert {f"DEFAULT_GROUP/app-{number}" for number in range(3)} <= set(archive.namelist())
+    tool.done("config", "set", "app-1", "changed")
+    tool.done("config", "remove", "app-2")
+    told = tool.done("config", "import", "all.zip", "--policy", "skip")
+    assert "1 published" in told
+    assert "skipped: app-1 DEFAULT_GROUP" in told
+    assert tool.done("config", "get", "app-1") == "changed"
+    assert tool.json("config", "import", "all.zip", "--policy", "overwrite")["succCount"] == 3
+    assert tool.done("config", "get", "app-1") == "content 1"
+    stopped = tool.run("config", "import", "all.zip")
+    assert (stopped.returncode, "not published: app-0" in stopped.stdout) == (1, True)
+    (tool.folder / "no.zip").write_bytes(b"no archive")
+    refused = tool.run("config", "import", "no.zip")
+    assert refused.returncode == 1
+    assert refused.stderr
+    before = (tool.folder / "all.zip").read_bytes()
+    assert tool.run("config", "export", "all.zip", NACOS_CORE_SERVER="127.0.0.1:1").returncode == 3
+    assert (tool.folder / "all.zip").read_bytes() == before, "an export that fails leaves what was there"
+    assert {path.name for path in tool.folder.iterdir()} == {"node", "all.zip", "no.zip"}
+
+
+def test_progress_is_shown_to_people_alone(tool: Tool) -> None:
+    tool.done("config", "set", "a", "1")
+    person, terminal = pty.openpty()
+    command = [*COMMAND, "config", "export", "all.zip"]
+    done = subprocess.run(command, cwd=tool.folder, env=tool.environment, stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    shown = os.read(person, 10_000).decode()
+    os.close(person)
+    assert done.returncode == 0
+    assert "100 %" in shown
+    assert tool.run("config", "export", "all.zip").stderr == ""
+
+
+def test_a_watch_prints_each_state_until_ctrl_c(tool: Tool) -> None:
+    watch = tool.start("config", "watch", "a", "--json")
+    assert json.loads(line_of(watch)) is None
+    for content in ("1", "2"):
+        tool.done("config", "set", "a", content)
+        assert json.loads(line_of(watch))["content"] == content
+    assert interrupted(watch) == (0, "")
+    plain = tool.start("config", "watch", "a")
+    assert line_of(plain).startswith("--- a ")
+    assert line_of(plain) == "2\n"
+    plain.send_signal(signal.SIGTERM)
+    assert plain.wait(WITHIN_S) == 0
+
+
+def test_an_instance_is_there_until_ctrl_c(tool: Tool) -> None:
+    watch = tool.start("naming", "watch", "orders")
+    subscribe = tool.start("naming", "subscribe", "orders", "--json")
+    assert json.loads(line_of(subscribe))["hosts"] == []
+    register = tool.start("naming", "register", "orders", "10.0.0.7:8080", "--weight", "2", "--metadata", "zone=a")
+    assert line_of(register).startswith("registered 10.0.0.7:8080 as orders at http://127.0.0.1:")
+    (host,) = json.loads(line_of(subscribe))["hosts"]
+    assert (host["ip"], host["port"], host["weight"], host["metadata"]) == ("10.0.0.7", 8080, 2.0, {"zone": "a"})
+    assert line_of(watch).split() == ["+", "10.0.0.7:8080", "DEFAULT", "2", "yes", "zone=a"]
+    assert tool.json("naming", "list") == ["orders"]
+    assert len(tool.json("naming", "list", "orders")["hosts"]) == 1
+    assert interrupted(register) == (0, "deregistered 10.0.0.7:8080\n")
+    assert json.loads(line_of(subscribe))["hosts"] == []
+    assert line_of(watch).startswith("- 10.0.0.7:8080")
+    assert interrupted(subscribe) == (0, "")
+    assert interrupted(watch) == (0, "")
+
+
+def test_a_persistent_instance_stays(tool: Tool) -> None:
+    tool.done("naming", "register", "db", "[2001:db8::1]:5432", "--persistent")
+    assert [each["ip"] for each in tool.json("naming", "list", "db")["hosts"]] == ["2001:db8::1"]
+    tool.done("naming", "deregister", "db", "[2001:db8::1]:5432")
+    assert tool.json("naming", "list", "db")["hosts"] == []
+
+
+def test_registrations_and_watches_survive_a_killed_server(tool: Tool, node: NodeProcess) -> None:
+    register = tool.start("naming", "register", "orders", "10.0.0.7:8080")
+    line_of(register)
+    watch = tool.start("config", "watch", "a", "--json")
+    assert json.loads(line_of(watch)) is None
+    node.kill()
+    node.start()
+    eventually(lambda: len(tool.json("naming", "list", "orders")["hosts"]) == 1)
+    tool.done("config", "set", "a", "after")
+    assert json.loads(line_of(watch))["content"] == "after"
+    assert interrupted(watch) == (0, "")
+    assert interrupted(register)[0] == 0
+
+
+def test_the_cache_outlives_the_server(tool: Tool, node: NodeProcess) -> None:
+    tool.done("config", "set", "a", "kept")
+    assert tool.done("config", "get", "a", "--cache", "cache") == "kept"
+    node.kill()
+    stale = tool.run("config", "get", "a", "--cache", "cache")
+    assert (stale.returncode, stale.stdout) == (0, "kept")
+    assert "no server answers" in stale.stderr
+    assert tool.run("config", "get", "a").returncode == 3
+
+
+def test_nobody_answers(tool: Tool) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{unused.getsockname()[1] - 1000}"
+    for arguments in (["config", "get", "a"], ["config", "list"], ["naming", "list", "s"], ["config", "history", "a"]):
+        done = tool.run(*arguments, "--server", server)
+        assert (done.returncode, done.stdout) == (3, ""), arguments
+        assert "no server answers" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_wrong_arguments(tool: Tool) -> None:
+    for arguments in (
+        ["config"],
+        ["config", "frob"],
+        ["config", "get"],
+        ["config", "get", "a", "--server", "ftp://x"],
+        ["config", "get", "a", "--timeout", "never"],
+        ["config", "get", "a", "--username", "nacos"],
+        ["config", "set", "a", "--file", "/no/such/file"],
+        ["config", "set", "a", "x", "--file", "y"],
+        ["config", "import", "/no/such/file"],
+        ["naming", "register", "s", "nonsense"],
+        ["naming", "register", "s", "1.2.3.4:99999"],
+        ["naming", "register", "s", "1.2.3.4:80", "--metadata", "novalue"],
+    ):
+        done = tool.run(*arguments)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_what_the_server_refuses(tool: Tool) -> None:
+    for arguments in (["config", "set", "a b", "x"], ["config", "set", "a", ""], ["config", "get", "a b"]):
+        done = tool.run(*arguments)
+        assert (done.returncode, done.stdout) == (1, ""), arguments
+        assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tool: Tool) -> None:
+    tool.done("config", "set", "a", stdin="x" * 1_000_000)
+    command = [*COMMAND, "config", "get", "a"]
+    with subprocess.Popen(command, env=tool.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as get:
+        assert get.stdout is not None
+        assert get.stderr is not None
+        get.stdout.read(10)
+        get.stdout.close()
+        assert get.stderr.read() == b""
+    assert get.returncode == 0
+
+
+def test_who_may(start_node: StartNode, tmp_path: Path) -> None:
+    node = start_node("--auth", "on", environment={"NACOS_CORE_ADMIN_PASSWORD": "a secret of tests"}, name="guarded")
+    tool = Tool(node, tmp_path)
+    right = {"NACOS_CORE_USERNAME": "nacos", "NACOS_CORE_PASSWORD": "a secret of tests"}
+    assert tool.run("config", "set", "a", "1", **right).returncode == 0
+    assert tool.run("config", "list", **right).stdout.count("\n") == 2
+    for environment in ({}, right | {"NACOS_CORE_PASSWORD": "wrong"}):
+        for arguments in (["config", "get", "a"], ["config", "list"]):
+            done = tool.run(*arguments, **environment)
+            assert (done.returncode, done.stdout) == (1, ""), (arguments, environment)
+
+
+def test_a_node_starts_without_the_client() -> None:
+    program = "import sys, nacos_core.node; print([name for name in sys.modules if name in ('anyio', 'httpx')])"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert loaded == "[]\n"
