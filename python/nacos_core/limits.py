@@ -189,6 +189,11 @@ CLUSTER_SECRET_BYTES_MAX: Final = 4096
 # Addresses that another member handles
 FORWARD_SECONDS: Final = 1.0
 """A request that is not answered by then is handled where it is; clients of the protocol give up after 3 s."""
+FORWARD_AGE_MS_MAX: Final = 900
+"""A forwarded request that may be older is refused, so that none is carried out after its sender has given it up. The
+difference to ``FORWARD_SECONDS`` is what two clocks may drift apart from one heartbeat to the next, many times over."""
+FORWARD_HANDLED_SECONDS_MAX: Final = 2.0
+"""Who stood still for so long while it waited for an answer does not handle the request itself either."""
 FORWARDS_COUNT_MAX: Final = 4096
 """Requests on their way to other members; further ones are handled where they are."""
 

@@ -146,6 +146,7 @@ class Node:
         self._wall_clock = wall_clock = surroundings.wall_clock
         self._entropy = entropy = surroundings.entropy
         self._is_ready = False
+        self._is_stopping = False
         self._is_abandoned = False
         self.generated_password: str | None = None
         """The administrator's password if this start made it up: it is not to be had again."""
@@ -323,7 +324,8 @@ class Node:
         """A leader that stops lets another one lead first: nobody has to wait for an election timeout.
 
         Then the others are told that this node leaves. It hands nothing back: they keep what is registered here for a
-        while, and its clients come to them.
+        while, and its clients come to them. From then on nobody is told what is registered here: so nobody may register
+        any more, and subscribers are not pushed a list that only shrinks because connections are closed.
         """
         replica = self._raft.replica
         if replica.is_leader and not replica.machine.is_alone:
@@ -332,8 +334,14 @@ class Node:
                 while replica.is_leader or not replica.leader_id:  # noqa: ASYNC110 - a message says who leads next
                     await trio.sleep(0.005)
         if self._cluster is not None and self._distro is not None:
+            self._refuse_clients()
             self._distro.leave()
             await self._cluster.drain()
+
+    def _refuse_clients(self) -> None:
+        self._is_ready = False
+        self._is_stopping = True
+        self._hub.set_ready(False)
 
     async def _stop(self) -> None:
         """Closes the streams, then makes durable what was written.
@@ -341,7 +349,7 @@ class Node:
         Raises:
             LogFailed: what was written may not be durable.
         """
-        self._is_ready = False
+        self._refuse_clients()
         if self._reactor is not None:
             self._reactor.stop_listening()
         self._raft.stop()
@@ -497,12 +505,14 @@ class Node:
         )
 
     def _why_not_ready(self) -> str:
+        if self._is_stopping:
+            return "this node is stopping"
         if self._distro is None or not self.raft.is_caught_up():
             return "the log is not applied yet"
         return f"instances are not loaded yet: {self._distro.reason}"
 
     def _make_forwarding(self) -> "Forwarding | None":
-        if self._cluster is None:
+        if self._cluster is None or self._distro is None:
             return None
         from nacos_core.distro.forwarding import Forward
         from nacos_core.drivers.forwarding import Forwarding
@@ -511,6 +521,7 @@ class Node:
             hub=self._hub,
             nursery=self._nursery,
             ask=self._cluster.ask,
+            questions=self._distro,
             wall_clock=self._wall_clock,
             is_ready=lambda: self._is_ready,
             settle=self._settle,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.cluster_process import ClusterProcess, is_running
+from support.network_namespaces import NamespaceCluster, why_not
 from support.node_process import NodeProcess
 
 if TYPE_CHECKING:
@@ -54,3 +56,27 @@ def cluster_of(tmp_path: Path) -> Iterator[Callable[..., ClusterProcess]]:
         node.stop()
     for node in nodes:
         assert "Traceback" not in node.errors
+
+
+@pytest.fixture
+def separate(tmp_path: Path) -> Iterator[Callable[..., NamespaceCluster]]:
+    """Starts a cluster of nodes, with these arguments, that are separate machines to each other."""
+    reason = why_not()
+    if reason:
+        if os.environ.get("CI", "").lower() == "true" and os.geteuid() == 0:
+            pytest.fail(reason)
+        pytest.skip(f"partitions are not tested: {reason}")
+    made: list[NamespaceCluster] = []
+
+    def start(*arguments: str, **options: int) -> NamespaceCluster:
+        cluster = NamespaceCluster(tmp_path / "cluster", *arguments, **options)
+        made.append(cluster)
+        cluster.__enter__()
+        cluster.start()
+        return cluster
+
+    yield start
+    for cluster in made:
+        cluster.__exit__(None, None, None)
+        for node in cluster.nodes:
+            assert "Traceback" not in node.errors

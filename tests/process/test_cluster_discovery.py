@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.cluster_process import ClusterProcess, wait_ready
+from support.discovery_clients import BeatingProvider, Consumer, Provider, listed, register
 from wire.client import GrpcConnection, call_http
 
 if TYPE_CHECKING:
@@ -16,9 +18,7 @@ if TYPE_CHECKING:
 
     from support.node_process import NodeProcess
 
-INSTANCE = "/nacos/v1/ns/instance"
 GRACE_MS = 12_000
-KEY = {"namespace": "public", "serviceName": "orders", "groupName": "DEFAULT_GROUP"}
 
 
 @pytest.fixture
@@ -40,19 +40,6 @@ def consistency(node: NodeProcess) -> Any:
     return call_http(node.port, "GET", "/nacos/v3/admin/core/distro/consistency").json["data"]
 
 
-def listed(node: NodeProcess) -> list[str]:
-    hosts = call_http(node.port, "GET", f"{INSTANCE}/list", {"serviceName": "orders"}).json["hosts"]
-    return sorted(host["ip"] for host in hosts)
-
-
-def register(connection: GrpcConnection, *ips: str) -> None:
-    instances = [
-        {"ip": ip, "port": 80, "weight": 1.0, "healthy": True, "enabled": True, "ephemeral": True} for ip in ips
-    ]
-    request = {**KEY, "type": "batchRegisterInstance", "instances": instances}
-    assert connection.call("BatchInstanceRequest", request).body["resultCode"] == 200
-
-
 def test_a_killed_nodes_instances_stay_for_the_grace_and_go_and_nobody_else_is_missed(cluster: ClusterProcess) -> None:
     first, second, third = cluster.nodes
     with GrpcConnection(first.port + 1000) as dying, GrpcConnection(second.port + 1000) as living:
@@ -68,7 +55,7 @@ def test_a_killed_nodes_instances_stay_for_the_grace_and_go_and_nobody_else_is_m
             assert listed(third) == everything
             time.sleep(0.05)
         until(lambda: listed(third) == everything[1:], 5)
-        assert listed(second) == everything[1:]
+        until(lambda: listed(second) == everything[1:], 2)  # it counts from when it last heard the other
 
 
 def test_every_node_is_killed_and_started_in_turn_and_a_client_that_moves_is_never_missing(
@@ -102,3 +89,55 @@ def test_every_node_is_killed_and_started_in_turn_and_a_client_that_moves_is_nev
             look()
             time.sleep(0.05)
     connection.close()
+
+
+def test_a_node_that_stops_tells_nobody_less(cluster: ClusterProcess) -> None:
+    """Neither its own subscribers while it closes connections one after the other, nor the other nodes."""
+    stopping, *others = cluster.nodes
+    everything = [f"10.0.0.{number:02}" for number in range(20)]
+    with contextlib.ExitStack() as stack:
+        for ip in everything:
+            connection = stack.enter_context(GrpcConnection(stopping.grpc_port))
+            connection.set_up()
+            register(connection, ip)
+        until(lambda: all(listed(node) == everything for node in cluster.nodes))
+        consumers = [stack.enter_context(Consumer(node)) for node in (stopping, stopping, *others)]
+        stopped_at = time.monotonic()
+        code, _ = stopping.end()
+        assert code == 0
+        until(lambda: consumers[0].has_ended and consumers[1].has_ended)
+        while time.monotonic() - stopped_at < GRACE_MS / 1000 - 1.5:
+            assert [listed(node) for node in others] == [everything] * 2
+            time.sleep(0.1)
+        assert [set(consumer.told) for consumer in consumers] == [{tuple(everything)}] * 4
+        until(lambda: listed(others[0]) == [], 5)
+        # They have not come back, so they go, all at once.
+        until(lambda: consumers[2].told[-1] == (), 5)
+        assert set(consumers[2].told) == {tuple(everything), ()}
+
+
+def test_clients_with_a_list_of_servers_are_never_missing_while_one_is_down_for_longer_than_the_grace(
+    cluster: ClusterProcess,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        providers = [
+            stack.enter_context(kind(f"10.0.{at}.{number}", [*cluster.nodes[number:], *cluster.nodes[:number]]))
+            for at, kind in enumerate((Provider, BeatingProvider))
+            for number in range(3)
+        ]
+        everything = sorted(provider.ip for provider in providers)
+        until(lambda: all(listed(node) == everything for node in cluster.nodes))
+        away, *others = cluster.nodes
+        consumers = [stack.enter_context(Consumer(node)) for node in others]
+        away.kill()
+        killed_at = time.monotonic()
+        while time.monotonic() - killed_at < GRACE_MS / 1000 + 6:
+            assert [listed(node) for node in others] == [everything] * 2
+            time.sleep(0.1)
+        away.launch()
+        wait_ready(away)
+        assert listed(away) == everything, "it is complete as soon as it is ready"
+        time.sleep(3)
+        for consumer in consumers:
+            assert set(consumer.told) == {tuple(everything)}, consumer.told
+        assert providers[0].moves_count == 1  # type: ignore[union-attr]

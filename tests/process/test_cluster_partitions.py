@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from support.cluster_process import ask, is_published, is_ready, publish, read, wait_published, wait_until
 from support.cluster_writers import Writers
-from support.network_namespaces import NamespaceCluster, why_not
 from wire import phrases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from support.network_namespaces import NamespaceCluster
     from support.node_process import NodeProcess
 
     Separate = Callable[..., NamespaceCluster]
 
 RAFT_STATE = "/nacos/v3/admin/core/raft/state"
-
-
-@pytest.fixture
-def separate(tmp_path: Path) -> Iterator[Separate]:
-    """Starts a cluster of nodes that are separate machines to each other."""
-    reason = why_not()
-    if reason:
-        if os.environ.get("CI", "").lower() == "true" and os.geteuid() == 0:
-            pytest.fail(reason)
-        pytest.skip(f"partitions are not tested: {reason}")
-    made: list[NamespaceCluster] = []
-
-    def start(**options: int) -> NamespaceCluster:
-        cluster = NamespaceCluster(tmp_path / "cluster", **options)
-        made.append(cluster)
-        cluster.__enter__()
-        cluster.start()
-        return cluster
-
-    yield start
-    for cluster in made:
-        cluster.__exit__(None, None, None)
-        for node in cluster.nodes:
-            assert "Traceback" not in node.errors
 
 
 def check(cluster: NamespaceCluster, writers: Writers) -> None:

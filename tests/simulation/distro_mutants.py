@@ -16,7 +16,7 @@ from nacos_core.distro.graces import Graces
 from nacos_core.distro.loading import Loading
 from nacos_core.distro.machine import Machine
 from nacos_core.distro.members import Members
-from nacos_core.distro.messages import Changes, Verify
+from nacos_core.distro.messages import Changes, Leaving, Verify
 from nacos_core.distro.repairs import Repairs
 from nacos_core.simulation.distro import DistroSimulation, node
 from nacos_core.simulation.distro.clients import ClientProfile
@@ -73,6 +73,13 @@ def noise(seed: int) -> DistroSimulation:
     links = LinkProfile(0.0005, 0.05, loss=0.05, duplication=0.1, is_ordered=False)
     faults = FaultProfile(pause_seconds=4.0, kinds=("slow links", "lossy links", "lost connection"))
     return DistroSimulation(seed, profile=DistroProfile(links=links, clients=BUSY, faults=faults))
+
+
+def comings(seed: int) -> DistroSimulation:
+    """Many addresses come and go, and nodes crash that have told only one of the others of it."""
+    faults = FaultProfile(pause_seconds=3.0, lasting_seconds=20.0, kinds=("cut link", "one-way cut", "crash"))
+    clients = ClientProfile(connections_count=1, addresses_count=20, pause_seconds=3.0)
+    return DistroSimulation(seed, profile=DistroProfile(clients=clients, faults=faults))
 
 
 # --- the mutants ------------------------------------------------------------------------------------------------------
@@ -201,7 +208,11 @@ class Mutant:
     """The promises that are broken then."""
 
 
-STAY = ("Live Instances Stay", "Live Instances Are Listed", "Load Before Serve")
+def _keep_talking(self: Machine) -> None:
+    self._send_all(Leaving(self.boot))
+
+
+STAY = ("Live Instances Stay", "Live Instances Are Listed", "Load Before Serve", "Grace Is Kept")
 STALE = ("Gone Instances Go", "Converges", "Lists Are True", "Subscribers Know")
 
 MUTANTS = [
@@ -209,9 +220,10 @@ MUTANTS = [
     Mutant("a node serves what one member knew", method(Loading, "_compare", _serve_uncompared), splits, 10, STAY),
     Mutant("there is no grace", method(Graces, "ends_at", _no_grace), apart, 5, STAY),
     Mutant("no majority is asked for", method(Members, "_sees_majority", lambda self, now: True), apart, 5, STAY),
+    Mutant("a node that stops says what it loses", method(Machine, "_stop", _keep_talking), restarts, 10, STAY),
     Mutant("connections of nodes that are gone stay", wrong_records(NeverDrops), restarts, 10, STALE),
     Mutant("records of an earlier boot stay", method(Graces, "_look_at", _superseded_stay), restarts, 10, STALE),
-    Mutant("what nobody adopts stays", wrong_records(KeepsAbandoned), drawn, 20, STALE),
+    Mutant("what nobody adopts stays", wrong_records(KeepsAbandoned), comings, 20, STALE),
     Mutant("surplus is never dropped", wrong_records(KeepsSurplus), splits, 25, (*STALE, *STAY)),
     Mutant("removals are forgotten at once", wrong_records(ForgetsRemovals), noise, 20, ("Removals Stay",)),
     Mutant("one peer is not told", _forget_one_peer, drawn, 5, (*STALE, *STAY)),

@@ -202,7 +202,7 @@ def test_a_node_that_stops_says_so_and_removes_nothing() -> None:
     assert cluster["a"].records.has_left, "what its connections take with them is noted no more"
     assert "a" not in cluster["b"].records.members
     assert cluster["b"].listed() == ["10.0.0.1:80"]
-    cluster["b"].take(Received("a", Heartbeat(1, "serving", 1)))
+    cluster["b"].take(Received("a", Heartbeat(1, "serving", 1, 0)))
     assert "a" not in cluster["b"].records.members, "a late heartbeat does not bring it back"
     cluster.run(limits.DISTRO_CONNECTION_GRACE_SECONDS - 2)
     assert cluster["b"].listed() == ["10.0.0.1:80"]

@@ -66,7 +66,7 @@ def test_what_an_earlier_boot_said_late_is_not_heard() -> None:
     cluster.run(1)
     member = cluster["b"].machine.members.find("a")
     assert member is not None
-    cluster["b"].take(Received("a", Heartbeat(1, "starting", 77)))
+    cluster["b"].take(Received("a", Heartbeat(1, "starting", 77, 0)))
     assert (member.boot, member.status) == (2, "serving")
     assert member.revision != 77
 

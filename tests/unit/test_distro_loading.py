@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nacos_core import limits
 from nacos_core.distro.events import MembersListed, Received
-from nacos_core.distro.messages import Changes, DigestsWanted, Load, Page, Verified, Verify
-from support.distro_cluster import Cluster
+from nacos_core.distro.messages import Changes, Digests, DigestsWanted, DistroMessage, Load, Page, Verified, Verify
+from support.distro_cluster import Cluster, Node
+
+if TYPE_CHECKING:
+    from nacos_core.distro.effects import AskForPage
 
 LOAD = limits.DISTRO_LOAD_SECONDS
 
@@ -179,3 +184,77 @@ def test_a_slow_load_goes_on_after_the_limit() -> None:
     cluster.run(60)
     assert node.machine.is_serving
     node.take(MembersListed(cluster.names, cluster.names))
+
+
+def breaking_while_it_compares(cluster: Cluster, back_after_seconds: float) -> Node:
+    """Node a starts again and loads from b; c has what b does not know, and its connection to a breaks too early."""
+    cluster.drop = lambda sender, to, message: (sender, to) == ("c", "b") and isinstance(message, Changes | Digests)
+    cluster["c"].records.register("orders", 99, "10.0.0.99:80")
+    cluster["c"].changed()
+    cluster.run(0.1)
+    assert "10.0.0.99:80" not in cluster["b"].listed()
+    cluster.kill("a")
+    send = cluster.send
+    broken_at: list[float] = []
+
+    def send_and_break(sender: Node, to: str, message: DistroMessage) -> None:
+        send(sender, to, message)
+        if (sender.node_id, to) == ("a", "c") and isinstance(message, DigestsWanted) and not broken_at:
+            broken_at.append(cluster.now)
+            cluster.at(cluster.now, lambda: cluster.unlink("a", "c"))
+            cluster.at(cluster.now + back_after_seconds, cluster.heal)
+
+    cluster.send = send_and_break  # type: ignore[method-assign]
+    node = cluster.start("a")
+    cluster.run(8)
+    assert broken_at
+    return node
+
+
+def told_by(cluster: Cluster, node: Node) -> list[tuple[str, ...]]:
+    """Since it serves."""
+    assert node.served_at is not None
+    told = [seen for seen in cluster.seen["orders"] if seen.node_id == node.node_id]
+    return [seen.instances for seen in told if seen.at >= node.served_at]
+
+
+def test_a_connection_that_breaks_while_comparing_is_waited_for_and_compared_over_anew() -> None:
+    cluster = full_cluster()
+    node = breaking_while_it_compares(cluster, 1.0)
+    assert node.served_at is not None
+    assert all("10.0.0.99:80" in told for told in told_by(cluster, node))
+
+
+def test_a_connection_that_does_not_come_back_is_not_waited_for_longer_than_a_moment() -> None:
+    cluster = full_cluster()
+    started_at = cluster.now
+    node = breaking_while_it_compares(cluster, 1000.0)
+    assert node.served_at is not None
+    assert limits.DISTRO_SUSPICIOUS_SECONDS < node.served_at - started_at < limits.DISTRO_SUSPICIOUS_SECONDS + 1
+
+
+def test_what_others_have_heard_meanwhile_of_a_member_that_was_lost_is_loaded_once_more() -> None:
+    cluster = full_cluster()
+    cluster.kill("a")
+    ask, send = cluster.ask, cluster.send
+    asked: list[str] = []
+
+    def note_and_ask(asking: Node, effect: AskForPage) -> None:
+        if not effect.after:
+            asked.append(effect.to)
+        ask(asking, effect)
+
+    def send_and_break(sender: Node, to: str, message: DistroMessage) -> None:
+        send(sender, to, message)
+        if (sender.node_id, to) == ("a", "c") and isinstance(message, DigestsWanted):
+            # Once b's pages have come, b hears of this, and c is out of reach of a.
+            cluster["c"].records.register("orders", 98, "10.0.0.98:80")
+            cluster.at(cluster.now, lambda: cluster.unlink("a", "c"))
+            cluster.at(cluster.now + 0.01, cluster["c"].changed)
+
+    cluster.ask = note_and_ask  # type: ignore[method-assign]
+    cluster.send = send_and_break  # type: ignore[method-assign]
+    node = cluster.start("a")
+    cluster.run(8)
+    assert asked == ["b", "b"]
+    assert all("10.0.0.98:80" in told for told in told_by(cluster, node))

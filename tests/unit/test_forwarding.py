@@ -30,6 +30,19 @@ REGISTER = b"POST /nacos/v1/ns/instance?serviceName=orders&ip=10.0.0.1&port=%d H
 PEER = Identity("b", "b:1", "c")
 
 
+class Questions:
+    """Everybody can be asked, and what was asked before 0 is late."""
+
+    def __init__(self) -> None:
+        self.is_known = True
+
+    def forward(self, to: str, request: bytes, remote_ip: str) -> Forward | None:
+        return Forward(request, remote_ip, 1, 0) if self.is_known else None
+
+    def is_late(self, question: Forward) -> bool:
+        return question.asked_ms < 0
+
+
 class Side:
     """Member a, its client, and the way to member b, which a test plays."""
 
@@ -39,10 +52,12 @@ class Side:
         self.hub.distro_set_members(["a", "b"], own_id="a")
         self.is_ready = True
         self.settled_count = 0
+        self.questions = Questions()
         self.forwarding = Forwarding(
             hub=self.hub,
             nursery=nursery,
             ask=ask,
+            questions=self.questions,
             wall_clock=lambda: 1,
             is_ready=lambda: self.is_ready,
             settle=self._settle,
@@ -91,7 +106,7 @@ async def test_the_answer_of_the_other_member_is_given() -> None:
     assert {Forwarded}.issubset(PROTOCOL.responses)
 
 
-@pytest.mark.parametrize("error", [PeerUnreachable, Overloaded, CallRefused, OutcomeUnknown, None])
+@pytest.mark.parametrize("error", [PeerUnreachable, Overloaded, CallRefused, None])
 async def test_without_an_answer_that_makes_sense_it_is_handled_here(error: type[NacosCoreError] | None) -> None:
     async def ask(node_id: str, question: Forward, seconds: float) -> Forwarded:
         await trio.lowlevel.checkpoint()
@@ -105,6 +120,63 @@ async def test_without_an_answer_that_makes_sense_it_is_handled_here(error: type
         await trio.testing.wait_all_tasks_blocked()
         assert side.body(connection) == b"ok"
         assert (side.instances_count, side.settled_count, side.forwarding.in_flight_count) == (1, 1, 0)
+
+
+async def test_while_it_may_still_be_done_there_it_is_not_done_here(autojump_clock: trio.testing.MockClock) -> None:
+    async def ask(node_id: str, question: Forward, seconds: float) -> Forwarded:
+        await trio.sleep(0.2)
+        raise OutcomeUnknown("the connection is lost, and what was sent over it may wait to be read")
+
+    async with trio.open_nursery() as nursery:
+        side = Side(nursery, ask)
+        connection = side.register()
+        await trio.sleep(limits.FORWARD_SECONDS - 0.01)
+        assert (side.body(connection), side.instances_count) == (b"", 0)
+        assert limits.FORWARD_SECONDS * 1000 > limits.FORWARD_AGE_MS_MAX, "there it is refused by now"
+        await trio.sleep(0.02)
+        assert (side.body(connection), side.instances_count) == (b"ok", 1)
+
+
+async def test_a_node_that_stood_still_while_it_waited_does_not_do_it_late_either(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Its client has given up, may have registered elsewhere, and may wait no more: 3 s are what clients wait for."""
+
+    async def ask(node_id: str, question: Forward, seconds: float) -> Forwarded:
+        await trio.sleep(3.0)
+        raise OutcomeUnknown("no answer came in time")
+
+    async with trio.open_nursery() as nursery:
+        side = Side(nursery, ask)
+        connection = side.register()
+        await trio.sleep(3.1)
+        assert side.hub.take_output(connection).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert (side.instances_count, side.forwarding.in_flight_count) == (0, 0)
+
+
+async def test_what_was_asked_long_ago_is_not_done(autojump_clock: trio.testing.MockClock) -> None:
+    """Its sender has handled it itself, and what its client has done since must stay."""
+
+    async def ask(node_id: str, question: Forward, seconds: float) -> Forwarded:
+        raise AssertionError
+
+    async with trio.open_nursery() as nursery:
+        side = Side(nursery, ask)
+        with pytest.raises(Overloaded, match="too long ago"):
+            side.forwarding.answer(PEER, Forward(REGISTER % 80, "10.0.0.9", 1, -1))
+        assert side.instances_count == 0
+
+
+async def test_a_member_that_has_not_been_heard_of_is_not_asked() -> None:
+    async def ask(node_id: str, question: Forward, seconds: float) -> Forwarded:
+        raise AssertionError
+
+    async with trio.open_nursery() as nursery:
+        side = Side(nursery, ask)
+        side.questions.is_known = False
+        connection = side.register()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (side.body(connection), side.instances_count) == (b"ok", 1)
 
 
 async def test_only_so_many_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +223,10 @@ async def test_what_is_asked_is_checked() -> None:
     async with trio.open_nursery() as nursery:
         side = Side(nursery, ask)
         with pytest.raises(InvalidParameter, match="forwarded"):
-            side.forwarding.answer(PEER, Forward(b"nonsense", "10.0.0.9"))
+            side.forwarding.answer(PEER, Forward(b"nonsense", "10.0.0.9", 1, 0))
         side.is_ready = False
         with pytest.raises(NotReady):
-            side.forwarding.answer(PEER, Forward(REGISTER % 80, "10.0.0.9"))
+            side.forwarding.answer(PEER, Forward(REGISTER % 80, "10.0.0.9", 1, 0))
         assert side.instances_count == 0
         side.is_ready = True
-        assert side.forwarding.answer(PEER, Forward(REGISTER % 80, "10.0.0.9")).response.endswith(b"ok")
+        assert side.forwarding.answer(PEER, Forward(REGISTER % 80, "10.0.0.9", 1, 0)).response.endswith(b"ok")

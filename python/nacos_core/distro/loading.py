@@ -42,6 +42,8 @@ class Loading:
         self._loaded_from = ""
         self._compared: set[tuple[str, int]] = set()
         """Members, and their boots, that comparing with was begun."""
+        self._unfinished: set[str] = set()
+        """Members that were lost before comparing with them had ended."""
 
     @property
     def deadline(self) -> float:
@@ -101,13 +103,21 @@ class Loading:
             self.reason = "a member that was asked for its records has not given them"
             self._retry_at = now + self._timing.load_retry_seconds
 
+    def unlinked(self, node_id: str) -> None:
+        """The connection to a member is lost, and ``repairs`` is about to forget what was being compared with it: that
+        begins anew once the member is back."""
+        if self._repairs.progressed_at(node_id) is not None:
+            self._unfinished.add(node_id)
+        self._compared = {key for key in self._compared if key[0] != node_id}
+
     def _compare(self, able: list[Member], now: float) -> list[Effect]:
         effects: list[Effect] = []
-        is_equal = True
+        is_equal = not self._is_anybody_back_soon(now)
         for member in able:
             key = (member.node_id, member.boot)
             progressed_at = self._repairs.progressed_at(member.node_id)
             if progressed_at is None and key in self._compared:
+                self._unfinished.discard(member.node_id)
                 continue
             is_equal = False
             if progressed_at is None or now >= progressed_at + self._timing.compare_retry_seconds:
@@ -115,10 +125,24 @@ class Loading:
                 effects += self._repairs.begin(member.node_id, member.boot, now)
                 progressed_at = now
             self._wake_at = min(self._wake_at, progressed_at + self._timing.compare_retry_seconds)
+        if is_equal and self._unfinished and able:
+            # What others have heard of these since this node has loaded is all that can be had.
+            self._unfinished.clear()
+            self._loaded_from = ""
+            return self.look(now)
         if is_equal:
             return self._serve(f"loaded from node {self._loaded_from}")
         self.reason = "comparing what was loaded with what other members hold"
         return effects
+
+    def _is_anybody_back_soon(self, now: float) -> bool:
+        """A member was heard a moment ago, and there is no connection to ask it over, not yet or no more."""
+        heard = [member.heard_at for member in self._members.others if member.is_serving and not member.is_linked]
+        until = max(heard, default=-inf) + self._timing.suspicious_seconds
+        if now >= until:
+            return False
+        self._wake_at = min(self._wake_at, until)
+        return True
 
     def _rank(self, member: Member) -> tuple[int, str]:
         return self._tries.get(member.node_id, 0), member.node_id

@@ -1,7 +1,7 @@
 """The rules of one node: hands each event to the part that it concerns."""
 
+import math
 from collections.abc import Callable, Sequence
-from math import inf
 
 from nacos_core.distro.effects import Effect, ListsChanged, MemberChanged, Send, Serve
 from nacos_core.distro.events import (
@@ -16,6 +16,7 @@ from nacos_core.distro.events import (
     Tick,
     Unlinked,
 )
+from nacos_core.distro.forwarding import Forward
 from nacos_core.distro.graces import Graces
 from nacos_core.distro.loading import Loading
 from nacos_core.distro.members import Liveness, Member, Members
@@ -39,7 +40,7 @@ from nacos_core.distro.messages import (
 from nacos_core.distro.records import Records
 from nacos_core.distro.repairs import Repairs
 from nacos_core.distro.timing import Timing
-from nacos_core.limits import DISTRO_BATCH_BYTES_MAX
+from nacos_core.limits import DISTRO_BATCH_BYTES_MAX, FORWARD_AGE_MS_MAX
 
 
 class Machine:
@@ -67,10 +68,12 @@ class Machine:
         self._effects: list[Effect] = []
         self._responsible: list[str] | None = None
         self._is_stopping = False
+        self._now = 0.0
+        """Of the step that is being taken."""
         self._stepped_at: float | None = None
-        self._beat_at = -inf
-        self._verify_at = -inf
-        self._gathers_until = -inf
+        self._beat_at = -math.inf
+        self._verify_at = -math.inf
+        self._gathers_until = -math.inf
         self._has_gathered = False
         self._looks_after_holders = False
 
@@ -78,8 +81,8 @@ class Machine:
     def deadline(self) -> float:
         """When ``Tick`` is wanted; seconds on the clock of ``now``."""
         if self._is_stopping or not self.members.is_listed:
-            return inf
-        flush_at = self._gathers_until if self._has_gathered else inf
+            return math.inf
+        flush_at = self._gathers_until if self._has_gathered else math.inf
         return min(self._beat_at, self._verify_at, flush_at, self.loading.deadline)
 
     @property
@@ -100,6 +103,7 @@ class Machine:
             ValueError: what another node sent makes no sense. Nothing of it was applied; what else was to be done is
                 given at the next step.
         """
+        self._now = now
         self._notice_standstill(now)
         self._take(event, now)
         effects, self._effects = self._effects, []
@@ -114,6 +118,22 @@ class Machine:
         if not self.is_serving:
             return None
         return Page(*self.records.distro_load(question.after, DISTRO_BATCH_BYTES_MAX))
+
+    def forward(self, to: str, request: bytes, remote_ip: str, now: float) -> Forward | None:
+        """The question for the member that handles an address; None: it has not said yet what its clock shows."""
+        member = self.members.find(to)
+        if member is None or member.status is None:
+            return None
+        return Forward(request, remote_ip, member.boot, member.clock_ms(now))
+
+    def is_late(self, question: Forward, now: float) -> bool:
+        """Whoever asked may have given it up: it must not be carried out.
+
+        No clock of another node is believed. The sender says what this node's own clock showed at least when it asked,
+        by this node's last heartbeat and the time since it came, as receivers answer to reports in RTCP (RFC 3550,
+        section 6.4.1). So a request is never younger than it seems, however long it was on its way.
+        """
+        return question.boot != self.boot or _milliseconds(now) - question.asked_ms > FORWARD_AGE_MS_MAX
 
     def _notice_standstill(self, now: float) -> None:
         # There is a heartbeat every second, so a longer gap is this node's own: it was stopped, or had no processor.
@@ -145,6 +165,7 @@ class Machine:
                 self._linked(node_id)
             case Unlinked(node_id):
                 self.members.link(node_id, False)
+                self.loading.unlinked(node_id)
                 self.repairs.forget(node_id)
             case PageCame(number, page):
                 try:
@@ -192,7 +213,7 @@ class Machine:
             self._beat(self.members.others)
 
     def _stop(self) -> None:
-        self._flush(inf)
+        self._flush(math.inf)
         self._is_stopping = True
         self.records.distro_leave()
         self._send_all(Leaving(self.boot))
@@ -216,7 +237,8 @@ class Machine:
 
     def _beat(self, members: Sequence[Member]) -> None:
         status: Status = "serving" if self.is_serving else "starting"
-        heartbeat = Heartbeat(self.boot, status, self.records.distro_holders()[0].revision)
+        revision = self.records.distro_holders()[0].revision
+        heartbeat = Heartbeat(self.boot, status, revision, _milliseconds(self._now))
         self._effects += [Send(member.node_id, heartbeat) for member in members]
 
     def _verify(self, members: Sequence[Member]) -> None:
@@ -254,7 +276,7 @@ class Machine:
         member.heard_at = now
         match message:
             case Heartbeat():
-                self._heartbeat_came(member, message)
+                self._heartbeat_came(member, message, now)
             case Leaving():
                 member.left_at = now
                 member.status = None
@@ -289,10 +311,11 @@ class Machine:
             self.repairs.forget(member.node_id)
         return True
 
-    def _heartbeat_came(self, member: Member, heartbeat: Heartbeat) -> None:
+    def _heartbeat_came(self, member: Member, heartbeat: Heartbeat, now: float) -> None:
         is_news = member.status != heartbeat.status
         member.status = heartbeat.status
         member.revision = heartbeat.revision
+        member.clock_came(heartbeat.clock_ms, now)
         if is_news:
             # It has just come, or has just loaded: it need not wait for the next interval to know this node.
             self._greet(member)
@@ -314,3 +337,7 @@ class Machine:
                 return Versions(boot, leaves, records.distro_versions(node_id, boot, list(leaves)))
             case RecordsWanted(_, leaves, keys):
                 return RecordsSent(boot, leaves, records.distro_records(node_id, boot, keys) if keys else b"")
+
+
+def _milliseconds(now: float) -> int:
+    return math.floor(now * 1000)

@@ -1,5 +1,6 @@
 """Which members live, as this node sees it: a slow node is not a dead node."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -36,11 +37,21 @@ class Member:
     """Of its records, as it last said."""
     verified_revision: int = 0
     """Up to there it is known to have what this node holds."""
+    clock_ahead_ms: int = 0
+    """How much its clock is ahead of this node's, at least: what it said of it took its time to come."""
 
     @property
     def is_serving(self) -> bool:
         """It has loaded, and answers clients."""
         return self.status == "serving" and self.left_at is None
+
+    def clock_came(self, clock_ms: int, now: float) -> None:
+        """It has said what its clock shows."""
+        self.clock_ahead_ms = clock_ms - math.ceil(now * 1000)
+
+    def clock_ms(self, now: float) -> int:
+        """What its clock shows now, at least."""
+        return self.clock_ahead_ms + math.floor(now * 1000)
 
     def silent_seconds(self, now: float) -> float:
         """Since its last message."""

@@ -27,11 +27,13 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag_field="message",
 
 
 class Heartbeat(Message, frozen=True, tag="d-beat"):
-    """The sender lives. ``starting``: it has not loaded yet and answers no client; ``revision``: of its records."""
+    """The sender lives. ``starting``: it has not loaded yet and answers no client; ``revision``: of its records;
+    ``clock_ms``: what its clock shows, which never goes back while it runs and means nothing to anybody else."""
 
     boot: Number
     status: Status
     revision: Number
+    clock_ms: Number
 
 
 class Leaving(Message, frozen=True, tag="d-leave"):

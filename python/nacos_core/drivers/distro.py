@@ -21,6 +21,7 @@ from nacos_core.distro.events import (
     Tick,
     Unlinked,
 )
+from nacos_core.distro.forwarding import Forward
 from nacos_core.distro.machine import Machine
 from nacos_core.distro.members import Liveness
 from nacos_core.distro.messages import DistroMessage, Load, Page
@@ -114,6 +115,14 @@ class DistroDriver:
         now = trio.current_time()
         found = self._hub.distro_publishers(namespace, group, service)
         return [view.publisher(self._machine, each, now) for each in found]
+
+    def forward(self, to: str, request: bytes, remote_ip: str) -> Forward | None:
+        """The question for the member that handles an address; None: it cannot be asked yet."""
+        return self._machine.forward(to, request, remote_ip, trio.current_time())
+
+    def is_late(self, question: Forward) -> bool:
+        """Whoever asked may have given it up."""
+        return self._machine.is_late(question, trio.current_time())
 
     # --- what happens ------------------------------------------------------------------------------------------------
 

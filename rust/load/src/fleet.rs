@@ -25,8 +25,8 @@ pub fn run(options: &Options) -> Result<Option<Value>, ConnectionError> {
         return Ok(None);
     }
     let mut connections = open_all(options.grpc, options.connections)?;
-    let each = options.count / options.connections as u64;
     for (at, connection) in connections.iter_mut().enumerate() {
+        let each = share(options.count, options.connections as u64, at as u64);
         for batch in 0..each.div_ceil(BATCH_COUNT) {
             let count = BATCH_COUNT.min(each - batch * BATCH_COUNT);
             connection.call("BatchInstanceRequest", &batch_request(options, at as u64, batch, count))?;
@@ -36,9 +36,14 @@ pub fn run(options: &Options) -> Result<Option<Value>, ConnectionError> {
     for number in 0..options.beats {
         ask(&mut beating, options, "POST", "/nacos/v1/ns/instance", number)?;
     }
-    println!("{}", json!({"held": each * options.connections as u64 + options.beats}));
+    println!("{}", json!({"held": options.count + options.beats}));
     let kept = keep_alive(options, &mut connections, &mut beating);
     kept.map(|beats| Some(json!({"operation": "fleet", "errors": 0, "beats": beats})))
+}
+
+/// How many of all instances one connection has: all are given out, and the first ones have one more.
+fn share(count: u64, connections: u64, at: u64) -> u64 {
+    count / connections + u64::from(at < count % connections)
 }
 
 fn batch_request(options: &Options, connection: u64, batch: u64, count: u64) -> Template {
@@ -110,4 +115,18 @@ fn keep_alive(
         }
     }
     Ok(beats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instance_is_given_to_some_connection() {
+        for (count, connections) in [(30_000, 34), (30_000, 33), (7, 7), (3, 5), (0, 2)] {
+            let shares: Vec<_> = (0..connections).map(|at| share(count, connections, at)).collect();
+            assert_eq!(shares.iter().sum::<u64>(), count);
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1);
+        }
+    }
 }

@@ -181,6 +181,8 @@ class Connection:
         process.settle()
 
     def _deregister(self, service: str) -> None:
+        if self.process.is_leaving:
+            return
         known = self._registrations.pop(service, None)
         if known is not None:
             self.process.hub.deregister(self._publisher, NAMESPACE, GROUP, service, self.process.wall_clock())
@@ -188,8 +190,9 @@ class Connection:
             self.process.settle()
 
     def _close(self) -> None:
-        self.process.hub.close_connection(self._publisher)
-        self.process.local_publishers.remove(self._publisher)
+        if self._publisher in self.process.local_publishers:
+            self.process.hub.close_connection(self._publisher)
+            self.process.local_publishers.remove(self._publisher)
         for known in self._registrations.values():
             self._client.facts.end(known)
         self._registrations.clear()

@@ -10,7 +10,9 @@ from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.timeline import Timeline
 
 LEAVE_SECONDS = 0.2
-"""From the last word of a node that stops until it is gone."""
+"""From the last word of a node that stops until it closes its connections."""
+CLOSE_SECONDS = 0.2
+"""From then until it is gone: so long what it might still say arrives."""
 
 
 class Cluster:
@@ -91,11 +93,12 @@ class Cluster:
     def crash(self, host: Host) -> None:
         """The process is gone at once."""
         self.disturbed_at = self.timeline.now
+        reached = [each for each in self.processes() if host.process and self._is_good(each, host.process)]
         process = host.end()
         if process is not None:
             self.ended_at = self.timeline.now
             self._repairs_count += _repairs(process)
-            self.facts.process_ended(process)
+            self.facts.process_ended(process, reached)
 
     def leave(self, host: Host) -> None:
         """The process stops in good order."""
@@ -106,9 +109,15 @@ class Cluster:
 
     def _left(self, host: Host, process: Process) -> None:
         if host.process is process:
-            for connection in process.local_publishers:
-                process.hub.close_connection(connection)
+            process.close_clients()
+            self.timeline.after(CLOSE_SECONDS, self._gone, host, process)
+
+    def _gone(self, host: Host, process: Process) -> None:
+        if host.process is process:
             self.crash(host)
+
+    def _is_good(self, one: Process, other: Process) -> bool:
+        return one is not other and self.network.good_since(one, other) < float("inf")
 
 
 def _repairs(process: Process) -> int:

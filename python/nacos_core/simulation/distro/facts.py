@@ -1,5 +1,6 @@
 """What is true: which registrations are in force, at which process, whatever the nodes believe."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,15 @@ class Instance:
     """It ended without a word: nodes find out when beats are missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A registration whose process has ended, and not its client."""
+
+    ended_at: float
+    reached: frozenset["Process"]
+    """Who had heard that process up to then."""
+
+
 class Facts:
     """One for a cluster."""
 
@@ -49,6 +59,8 @@ class Facts:
         self.instances: dict[Key, Instance] = {}
         self.holders: dict[int, tuple[str, int]] = {}
         """The node, and its boot, that took each registration."""
+        self.orphans: dict[int, Orphan] = {}
+        """By version; of connections, whose clients may come back within the grace."""
         self._timeline = timeline
         self._versions_count = 0
 
@@ -77,11 +89,13 @@ class Facts:
         if not instance.registrations:
             instance.gone_at = now
 
-    def process_ended(self, process: "Process") -> None:
+    def process_ended(self, process: "Process", reached: Iterable["Process"]) -> None:
         """All that was registered over connections to it is over; addresses go on beating elsewhere."""
+        orphan = Orphan(self._timeline.now, frozenset(reached))
         for instance in self.instances.values():
             for registration in [each for each in instance.registrations if each.process is process]:
                 if not registration.is_address:
+                    self.orphans[registration.version] = orphan
                     self.end(registration)
 
     def live(self, key: Key) -> Registration | None:

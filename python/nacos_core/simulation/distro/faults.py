@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nacos_core.simulation.distro.cluster import LEAVE_SECONDS, Cluster
+from nacos_core.simulation.distro.cluster import CLOSE_SECONDS, LEAVE_SECONDS, Cluster
 from nacos_core.simulation.distro.node import Host
 
 JUMP_MS_MAX: Final = 10_000
@@ -62,7 +62,7 @@ class Faults:
         for host in cluster.hosts.values():
             cluster.restart(host)
             # Who is just about to leave comes back, too.
-            cluster.restart_later(host, LEAVE_SECONDS + 0.1)
+            cluster.restart_later(host, LEAVE_SECONDS + CLOSE_SECONDS + 0.1)
 
     def _next(self) -> None:
         if self._is_over:

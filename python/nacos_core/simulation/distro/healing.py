@@ -46,8 +46,8 @@ class Healing:
         while timeline.now < begun + QUIET_SECONDS:
             timeline.run_until(timeline.now + STEP_SECONDS)
             difference = self._difference()
-            # What differs only for a moment is on its way.
-            if difference and before:
+            # What differs only for a moment is on its way, and something else may be the next time.
+            if difference and difference == before:
                 self.converged_seconds = timeline.now - begun
                 why = difference
             before = difference

@@ -23,8 +23,6 @@ class Question(msgspec.Struct, frozen=True, array_like=True, tag_field="message"
 
     number: int
     body: Load | Forward
-    until: float
-    """When whoever asks waits no longer."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag_field="message", tag="answer", gc=False):
@@ -87,7 +85,7 @@ class Network:
         self._questions_count += 1
         number = self._questions_count
         self._waiting[number] = done
-        self.send(asking, to, Question(number, body, self._timeline.now + limit_seconds))
+        self.send(asking, to, Question(number, body))
         is_connected = (asking.node_id, to) in self._connected
         self._timeline.after(limit_seconds if is_connected else 0.001, asking.run, self._answered, number, None)
 

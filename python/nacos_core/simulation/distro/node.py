@@ -10,7 +10,7 @@ from nacos_core import limits
 from nacos_core._core import Hub, Misplaced
 from nacos_core.distro.effects import AskForPage, HolderGone, MemberChanged, Send, Serve
 from nacos_core.distro.events import Event, MembersListed, OwnChanges, PageCame, PageRefused, Received, Stopping, Tick
-from nacos_core.distro.forwarding import Forward, Forwarded
+from nacos_core.distro.forwarding import Forward, Forwarded, is_given_up
 from nacos_core.distro.machine import Machine
 from nacos_core.distro.messages import Changes, DistroMessage, Load, Page, RecordsSent
 from nacos_core.distro.timing import Timing
@@ -150,6 +150,8 @@ class Process:
         self.hub.distro_set_members([], own_id=host.node_id)
         self._timeline = host.timeline
         self._timer_at = float("inf")
+        # Whole seconds: what is added and taken away again leaves no rounding error behind.
+        self._clock_offset = host.timeline.chance(f"clock {host.node_id} {host.boot}").randrange(1_000_000)
         records = records_of(self.hub, host.node_id)
         self.machine = Machine(
             node_id=host.node_id,
@@ -168,6 +170,17 @@ class Process:
     def is_serving(self) -> bool:
         """It answers clients."""
         return self.served_at is not None and not self.is_leaving
+
+    @property
+    def majority_since(self) -> float | None:
+        """Since when it has seen a majority."""
+        since = self.machine.members.majority_since
+        return None if since is None else since - self._clock_offset
+
+    @property
+    def clock(self) -> float:
+        """Seconds; each process has its own clock, and what it shows means nothing to others."""
+        return self._timeline.now + self._clock_offset
 
     def wall_clock(self) -> int:
         """Milliseconds, by the clock of this machine."""
@@ -193,7 +206,9 @@ class Process:
         self._timeline.at(self.stalled_until, self._wake, seconds)
 
     def _wake(self, seconds: float) -> None:
-        # Nobody could be heard: that is not counted as silence.
+        # Nobody could be heard, and that is not counted as silence; what is shorter is, as a delay like any other.
+        if seconds <= self.machine.timing.stall_seconds:
+            return
         self.heard = {node_id: at + seconds for node_id, at in self.heard.items()}
 
     def take(self, event: Event) -> None:
@@ -209,6 +224,13 @@ class Process:
         self.is_leaving = True
         self.take(Stopping())
 
+    def close_clients(self) -> None:
+        """The last that a node does that stops."""
+        connections, self.local_publishers = self.local_publishers, []
+        for connection in connections:
+            self.hub.close_connection(connection)
+            self.settle()
+
     def expire(self) -> None:
         """Every second: addresses whose beats are late."""
         if not self.is_alive:
@@ -223,9 +245,6 @@ class Process:
 
     def _received(self, sender_id: str, message: Between) -> None:
         match message:
-            case Question(_, Forward(), until) if self._timeline.now > until:
-                # Kinder than the worst: what nobody waits for any more is not done late.
-                self._timeline.note(self.node_id, "does not do what was asked too long ago")
             case Question(number, body):
                 self.host.network.send(self, sender_id, Answer(number, self._answer(body)))
             case Answer():
@@ -244,6 +263,9 @@ class Process:
             return self.machine.page(body)
         if not self.is_serving:
             return None
+        if self.machine.is_late(body, self.clock):
+            self._timeline.note(self.node_id, "does not do what was asked too long ago")
+            return None
         response = self.hub.serve_forwarded(body.request, body.remote_ip, self.wall_clock())
         self.settle()
         return Forwarded(response)
@@ -255,7 +277,7 @@ class Process:
     # --- what is to be done ----------------------------------------------------------------------------------------
 
     def _step(self, event: Event) -> None:
-        for effect in self.machine.step(event, self._timeline.now):
+        for effect in self.machine.step(event, self.clock):
             match effect:
                 case Send(to, message):
                     self._send(to, message)
@@ -274,10 +296,7 @@ class Process:
             if isinstance(effect, Serve):
                 self._show_all()
         self._push()
-        deadline = self.machine.deadline
-        if deadline < self._timer_at:
-            self._timer_at = deadline
-            self._timeline.at(deadline, self._timer_fires, deadline)
+        self._set_timer()
 
     def _send(self, to: str, message: DistroMessage) -> None:
         self.host.network.send(self, to, message)
@@ -288,6 +307,12 @@ class Process:
 
         return came
 
+    def _set_timer(self) -> None:
+        deadline = self.machine.deadline - self._clock_offset
+        if deadline < self._timer_at:
+            self._timer_at = deadline
+            self._timeline.at(deadline, self._timer_fires, deadline)
+
     def _timer_fires(self, time: float) -> None:
         if time == self._timer_at:
             self.run(self._tick, time)
@@ -296,11 +321,10 @@ class Process:
         if time != self._timer_at:
             return
         self._timer_at = float("inf")
-        if self._timeline.now >= self.machine.deadline:
+        if self.clock >= self.machine.deadline:
             self._step(Tick())
-        elif self.machine.deadline < float("inf"):
-            self._timer_at = self.machine.deadline
-            self._timeline.at(self._timer_at, self._timer_fires, self._timer_at)
+        else:
+            self._set_timer()
 
     # --- lists -----------------------------------------------------------------------------------------------------
 
@@ -356,12 +380,21 @@ class Process:
         def answered(answer: Page | Forwarded | None) -> None:
             if isinstance(answer, Forwarded):
                 self.hub.reply_raw(event.connection, event.call, answer.response)
+            elif is_given_up(forwarded_at, self.clock):
+                self._timeline.note(self.node_id, "does not do here what was forwarded too long ago")
+                self.hub.closed(event.connection, self.wall_clock())
+                done(None)
+                return
             else:
                 self.hub.handle_here(event.connection, event.call, self.wall_clock())
             self._give(event.connection, done)
 
-        question = Forward(event.request, event.remote_ip)
-        self.host.network.ask(self, event.node_id, question, limits.FORWARD_SECONDS, answered)
+        forwarded_at = self.clock
+        question = self.machine.forward(event.node_id, event.request, event.remote_ip, self.clock)
+        if question is None:
+            answered(None)
+        else:
+            self.host.network.ask(self, event.node_id, question, limits.FORWARD_SECONDS, answered)
 
     def _give(self, connection: int, done: Callable[[bytes | None], None]) -> None:
         response = self.hub.take_output(connection)

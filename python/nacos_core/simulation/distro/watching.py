@@ -6,7 +6,7 @@ Nobody believes what nodes say of each other here: facts are what clients did, a
 from typing import TYPE_CHECKING, Final
 
 from nacos_core import limits
-from nacos_core.simulation.distro.facts import Facts, Registration
+from nacos_core.simulation.distro.facts import Facts, Key, Registration
 from nacos_core.simulation.distro.network import CONNECT_SECONDS
 from nacos_core.simulation.distro.node import GROUP, NAMESPACE, Listing, Process
 from nacos_core.simulation.invariants import Violation
@@ -21,6 +21,8 @@ PROMPT_SECONDS: Final = 0.1
 """Over links without faults a change takes no longer, beside the delay of the link."""
 REPAIR_SECONDS: Final = 2 * limits.DISTRO_VERIFY_SECONDS + 3.0
 """After a fault has ended, within so long what was lost is found by comparing."""
+SILENT_SECONDS: Final = limits.DISTRO_HEARTBEAT_SECONDS + 1.0
+"""Since a node that ends was last heard: the grace counts from then."""
 RETURN_SECONDS: Final = 2.0
 """Longer than a message is late."""
 GRACE_SECONDS: Final = {False: limits.DISTRO_CONNECTION_GRACE_SECONDS, True: limits.DISTRO_ADDRESS_GRACE_SECONDS}
@@ -45,6 +47,7 @@ class Watching:
         self._facts = facts
         self._timeline = cluster.timeline
         self._versions: dict[Process, dict[VersionKey, Version]] = {}
+        self._listed_since: dict[tuple[Process, str, str], float] = {}
         self._lost: dict[Process, dict[VersionKey, tuple[float, Version]]] = {}
 
     # --- lists -----------------------------------------------------------------------------------------------------
@@ -57,12 +60,16 @@ class Watching:
 
     def listed(self, process: Process, service: str, before: Listing, after: Listing) -> None:
         """Live Instances Stay: one leaves a list only if its holder could not be heard for the whole grace."""
+        for address in after.keys() - before.keys():
+            self._listed_since[process, service, address] = self._timeline.now
         for address, shown in before.items():
             if address in after:
                 continue
             live = self._facts.live((service, address))
             if self._timeline.is_traced:
                 self._timeline.note(process.node_id, f"lists {address} in {service} no more")
+            if live is None:
+                self._check_grace(process, service, address, shown.version)
             if live is None or (live.is_address and not self._shares_beats(process, live)):
                 continue
             is_known = shown.version == live.version
@@ -79,12 +86,17 @@ class Watching:
 
     def served(self, process: Process) -> None:
         """Load Before Serve: who serves knows all that it could have been told since it has started."""
+        for service, listing in process.lists.items():
+            self._listed_since.update(((process, service, address), self._timeline.now) for address in listing)
         asked = [other for other in self._cluster.processes() if self._could_ask(process, other)]
         for key in self._facts.instances:
             live = self._facts.live(key)
             if live is None or key[1] in process.lists.get(key[0], {}) or live.is_address:
                 continue
-            is_known_to_all = all(key[1] in other.lists.get(key[0], {}) for other in asked)
+            if live.process.is_leaving:
+                continue  # it says nothing any more, and its clients are about to go elsewhere
+            # What somebody has heard of since may have been heard after it was asked.
+            is_known_to_all = all(self._has_listed(other, key, process.started_at) for other in asked)
             if asked and is_known_to_all and live.since < process.started_at:
                 raise Violation(
                     "Load Before Serve",
@@ -210,9 +222,21 @@ class Watching:
             return live.since + PROMPT_SECONDS + profile.delay_max_seconds
         return max(good_since, live.since, process.started_at) + REPAIR_SECONDS
 
+    def _check_grace(self, process: Process, service: str, address: str, version: int) -> None:
+        """Grace Is Kept: who had heard a node that ended lists what it held until its clients have had their time."""
+        orphan = self._facts.orphans.get(version)
+        if orphan is None or process not in orphan.reached:
+            return
+        passed = self._timeline.now - orphan.ended_at
+        if passed < GRACE_SECONDS[False] - SILENT_SECONDS:
+            raise Violation(
+                "Grace Is Kept",
+                f"{process.node_id} lists {address} in {service} no more, {passed:.3f} s after its node has ended",
+            )
+
     def _check_gone(self, process: Process, service: str, address: str, gone_at: float, *, is_silent: bool) -> None:
         """Gone Instances Go: within the bound, while a majority is seen."""
-        majority_since = process.machine.members.majority_since
+        majority_since = process.majority_since
         if majority_since is None:
             return
         since = max(gone_at, majority_since, process.running_since, self._cluster.disturbed_at)
@@ -238,6 +262,10 @@ class Watching:
         is_cut = links.is_cut(process.node_id, other.node_id) or links.is_cut(other.node_id, process.node_id)
         is_early = self._timeline.now < process.started_at + process.machine.timing.load_seconds - 0.5
         return other is not process and other.is_serving and other.is_running and is_early and not is_cut
+
+    def _has_listed(self, process: Process, key: Key, since: float) -> bool:
+        is_listed = key[1] in process.lists.get(key[0], {})
+        return is_listed and self._listed_since[process, *key] < since
 
     def _sees_majority(self, process: Process) -> bool:
         recently = self._timeline.now - process.machine.timing.suspicious_seconds - 2.0
