@@ -37,11 +37,20 @@ OPEN = [
     "/nacos/v1/console/health/readiness",
     "/nacos/v3/admin/core/state/liveness",
     "/nacos/v3/admin/core/state/readiness",
+    "/nacos/v3/console/health/liveness",
+    "/nacos/v3/console/health/readiness",
+    "/nacos/actuator/health",
 ]
 INSTANCE = {"serviceName": "guarded", "ip": "10.4.0.1", "port": "80"}
 CONFIG = {"dataId": "guarded", "group": phrases.GROUP}
 V3_CONFIG_KEY = {"dataId": "guarded", "groupName": phrases.GROUP}
 GUARDED: list[tuple[str, str, dict[str, str]]] = [
+    ("GET", "/nacos/actuator/prometheus", {}),
+    ("GET", "/nacos/v3/admin/ns/client/list", {}),
+    ("GET", "/nacos/v3/admin/ns/service/subscribers", {"serviceName": "guarded"}),
+    ("GET", "/nacos/v3/admin/cs/listener", {"ip": "127.0.0.1"}),
+    ("PUT", "/nacos/v3/admin/ns/ops/switches", {"entry": "pushEnabled", "value": "true"}),
+    ("POST", "/nacos/v2/ns/instance", INSTANCE),
     ("POST", phrases.V1_INSTANCE, INSTANCE),
     ("DELETE", phrases.V1_INSTANCE, INSTANCE),
     ("PUT", phrases.V1_BEAT, INSTANCE),
