@@ -12,8 +12,10 @@ import trio
 import trio.testing
 
 from nacos_core import _core, commands, limits
+from nacos_core.drivers import health
 from nacos_core.drivers.health import HealthChecks
 from nacos_core.errors import NotReady
+from nacos_core.naming.health import Verdict
 from nacos_core.naming.health_targets import parse_networks
 from nacos_core.naming.switches import Switches
 from nacos_core.state_machine import StateMachine, read_outcome
@@ -269,6 +271,25 @@ def test_operators_switch_it_off(switches: Switches) -> None:
             await trio.sleep(30)
             assert world.health() == {1: True}
             assert bool(world.hosts.dialled) == switches.health_check_enabled
+
+    run(main)
+
+
+def test_a_database_is_not_checked_without_the_library_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(*_arguments: object) -> Verdict:
+        return Verdict.FAILED_SURELY
+
+    monkeypatch.setattr(health, "ask_mysql", ask)
+
+    async def main() -> None:
+        for is_there in (False, True):
+            monkeypatch.setattr(health, "is_available", lambda is_there=is_there: is_there)
+            world = World()
+            world.register(1)
+            world.set_checker({"type": "MYSQL", "user": "u", "pwd": "p", "cmd": "select 1"})
+            async with world.running():
+                await trio.sleep(8)
+                assert world.health() == {1: not is_there}
 
     run(main)
 

@@ -13,6 +13,7 @@ import trio
 
 from nacos_core import limits
 from nacos_core.commands import ChangeMetadata
+from nacos_core.drivers.health_mysql import ask_mysql, is_available
 from nacos_core.errors import NacosCoreError
 from nacos_core.naming.changes import SetHealth, write_change
 from nacos_core.naming.health import HealthSchedule, Verdict, Watched, http_request, http_verdict, read_targets
@@ -62,6 +63,7 @@ class HealthChecks:
         self._settle = settle
         self._schedule = HealthSchedule(chance.random)
         self._slots = trio.Semaphore(limits.HEALTH_CHECKS_COUNT_MAX)
+        self._mysql_slots = trio.Semaphore(limits.HEALTH_MYSQL_COUNT_MAX)
         self._seen = trio.Event()
         self._told: set[str] = set()
         self.checks_count = 0
@@ -99,12 +101,9 @@ class HealthChecks:
 
     async def _check(self, watched: Watched) -> None:
         try:
-            address = self._networks.find(watched.target.ip)
-            switches = self._switches()
+            address, switches = self._find(watched), self._switches()
             if isinstance(address, NotAllowed) or not switches.health_check_enabled:
                 self._schedule.skipped(watched, trio.current_time())
-                if isinstance(address, NotAllowed):
-                    self._tell_once(watched, address.reason)
                 return
             started = trio.current_time()
             verdict = await self._ask(watched, address)
@@ -118,14 +117,21 @@ class HealthChecks:
             self._slots.release()
             self._seen.set()
 
+    def _find(self, watched: Watched) -> "Address | NotAllowed":
+        found = self._networks.find(watched.target.ip)
+        if watched.target.health_checker.type == "MYSQL" and not is_available():
+            found = NotAllowed("pymysql is missing, which comes with nacos-core[mysql]")
+        if isinstance(found, NotAllowed):
+            self._tell_once(watched, found.reason)
+        return found
+
     async def _ask(self, watched: Watched, address: "Address") -> Verdict:
         checker, port = watched.target.health_checker, watched.target.check_port
         if port == 0:
             return Verdict.FAILED_SURELY
         if checker.type == "MYSQL":
-            from nacos_core.drivers.health_mysql import ask_mysql
-
-            return await ask_mysql(self._aside, checker, str(address), port)
+            async with self._mysql_slots:
+                return await ask_mysql(self._aside, checker, str(address), port)
         verdict = Verdict.FAILED  # a check that takes too long
         with trio.move_on_after(limits.HEALTH_CONNECT_SECONDS) as connecting:
             try:
