@@ -25,6 +25,7 @@ __all__ = [
     "DistroPublisher",
     "Frozen",
     "FuzzyWatched",
+    "GrayView",
     "GrpcClient",
     "GrpcRequest",
     "HistoryEvent",
@@ -46,6 +47,7 @@ __all__ = [
     "Synced",
     "UdpSubscribed",
     "__version__",
+    "check_gray_rule",
     "parse_metadata",
     "service_key",
     "unpack",
@@ -132,6 +134,8 @@ class LongPoll:
     call: int
     client_ip: str
     """As proxies name it, else the socket's."""
+    tag: str | None
+    """The tag that the client has."""
     keys: list[tuple[str, str, str | None, str]]
     """(data id, group, tenant as sent or None, md5)."""
     hang_ms: int
@@ -270,6 +274,23 @@ class HistoryEvent:
     """What is shown of it."""
     updated: ConfigView | None
     """What came; None for a removal."""
+    gray: tuple[str, int, str, str] | None
+    """Name, priority, kind and rule of the gray release that it happened to; None: to the formal version."""
+
+@final
+class GrayView:
+    """A gray release of a config: a version for some of its clients (docs/gray.md)."""
+
+    name: str
+    priority: int
+    """Of several releases for one client, it gets that of the highest; of equal ones the first by name."""
+    kind: str
+    """beta, tag, label or percent."""
+    rule: str
+    config: ConfigView
+
+def check_gray_rule(kind: str, rule: str) -> None:
+    """ValueError says what is wrong with the rule."""
 
 # --- the hub -----------------------------------------------------------------------------------------------------
 
@@ -397,8 +418,21 @@ class Hub:
         self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> None: ...
     def reply_grpc(self, connection: int, call: int, type: str, body: bytes) -> None: ...
-    def reply_config(self, connection: int, call: int, namespace: str, group: str, data_id: str, v3: bool) -> bool:
-        """Answers with a config in the shape of the v1 or the v3 client API; False if it is not there: not answered."""
+    def reply_config(
+        self,
+        connection: int,
+        call: int,
+        namespace: str,
+        group: str,
+        data_id: str,
+        v3: bool,
+        *,
+        client_ip: str = "",
+        tag: str | None = None,
+        by_tag: bool = False,
+    ) -> bool:
+        """Answers with what `config_for` gives, in the shape of the v1 or the v3 client API; False if that is nothing:
+        not answered."""
     def reply_long_poll(self, connection: int, call: int, changed: Sequence[tuple[str, str, str | None]]) -> None:
         """`changed`: (data id, group, tenant as sent or None) each; empty means that nothing has changed."""
 
@@ -411,7 +445,7 @@ class Hub:
 
     def push_service_to(self, connection: int, namespace: str, group: str, service: str, now_ms: int) -> int | None: ...
     def push_config_change(self, namespace: str, group: str, data_id: str) -> list[tuple[int, int]]:
-        """To every gRPC listener: (connection, request id) each."""
+        """To every gRPC listener that may hold something else than what is there for it: (connection, request id)."""
 
     def push_config_change_to(self, connection: int, namespace: str, group: str, data_id: str) -> int | None: ...
     def take_changed_services(self) -> list[tuple[str, str, str]]:
@@ -686,6 +720,77 @@ class Hub:
 
     def search_configs(self, search: ConfigSearch) -> bool:
         """Carries on with a search for about a millisecond at most; whether it is done."""
+
+    # Gray releases. What refuses is an outcome, [kind, words]: "cas" and "grays" (too many), or "absent".
+    def publish_gray(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        name: str,
+        priority: int,
+        kind: str,
+        rule: str,
+        content: bytes,
+        type: str,
+        *,
+        now_ms: int,
+        cas_md5: str = "",
+        encrypted_data_key: str = "",
+        application: str | None = None,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> str | list[str]:
+        """Stores a release under its name; an empty type is that of the formal version. Gives its md5. ValueError: the
+        rule cannot be read."""
+
+    def remove_gray(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        name: str,
+        *,
+        now_ms: int,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> bool: ...
+    def promote_gray(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        name: str,
+        *,
+        now_ms: int,
+        cas_md5: str = "",
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> str | list[str]:
+        """Makes what a release holds the formal version, and removes the release. Gives the md5."""
+
+    def grays(self, namespace: str, group: str, data_id: str) -> list[GrayView]:
+        """The releases of one config in the order in which they are tried."""
+
+    def gray_count(self) -> int:
+        """The releases of all configs."""
+
+    def config_for(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        *,
+        client_ip: str,
+        tag: str | None = None,
+        by_tag: bool = False,
+    ) -> tuple[ConfigView, GrayView | None] | None:
+        """What a client of HTTP gets, and of which release. `by_tag`: it asks for its tag, and for nothing else."""
+
+    def config_md5_for(
+        self, namespace: str, group: str, data_id: str, *, client_ip: str, tag: str | None = None
+    ) -> str:
+        """The md5 of that, without asking for the tag; empty if it is nothing."""
 
     # What happened to configs. Times must never go back from one change to the next.
     def config_history(

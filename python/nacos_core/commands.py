@@ -44,6 +44,52 @@ class RemoveConfig(_Command, frozen=True, tag="config.remove"):
     source_ip: str | None = None
 
 
+class PublishGray(_Command, frozen=True, tag="gray.publish"):
+    """Create or replace a gray release of a configuration, by its name (docs/gray.md).
+
+    ``kind`` and ``rule`` say who gets it, as the core reads them. An empty ``type`` is that of the formal version.
+    ``cas_md5`` not empty: only if that is what the release holds.
+    """
+
+    namespace: str
+    group: str
+    data_id: str
+    name: str
+    priority: int
+    kind: str
+    rule: str
+    content: bytes
+    type: str
+    cas_md5: str = ""
+    encrypted_data_key: str = ""
+    application: str | None = None
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
+class RemoveGray(_Command, frozen=True, tag="gray.remove"):
+    """Remove a gray release; removing an absent one changes nothing."""
+
+    namespace: str
+    group: str
+    data_id: str
+    name: str
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
+class PromoteGray(_Command, frozen=True, tag="gray.promote"):
+    """Publish a gray release to all and remove it; refused if there is none, or not one of ``cas_md5``."""
+
+    namespace: str
+    group: str
+    data_id: str
+    name: str
+    cas_md5: str = ""
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
 class TrimHistory(_Command, frozen=True, tag="history.trim"):
     """Forget what happened to configs before a time, but not the last events of each that exists.
 
@@ -158,6 +204,9 @@ class SetSwitch(_Command, frozen=True, tag="switch.set"):
 Command: TypeAlias = (
     PublishConfig
     | RemoveConfig
+    | PublishGray
+    | RemoveGray
+    | PromoteGray
     | TrimHistory
     | RollbackConfig
     | CreateNamespace

@@ -64,6 +64,14 @@ class CasMismatch(CommandRefused):
         super().__init__("Cas publish fail, server md5 may have changed.")
 
 
+class TooManyGrays(CommandRefused):
+    """A configuration has as many gray releases as it may have; the message names the limit."""
+
+
+class GrayAbsent(CommandRefused):
+    """There is no gray release of that name; the message names it."""
+
+
 class AlreadyExists(CommandRefused):
     """Create-only publication of a configuration that exists."""
 

@@ -23,6 +23,7 @@ USE_CHARACTERS_MAX: Final = 32
 EFFECT_CHARACTERS_MAX: Final = 32
 TYPE_CHARACTERS_MAX: Final = 32
 SCHEMA_CHARACTERS_MAX: Final = 32768
+GRAY_NAME_CHARACTERS_MAX: Final = 128
 HISTORY_KEEP_COUNT: Final = 10
 """The last events of each configuration that exists are kept whatever their age, as the core does."""
 HISTORY_DAYS: Final = 30

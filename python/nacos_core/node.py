@@ -579,6 +579,7 @@ class Node:
             raise StartError(f"the snapshot in {self.data} cannot be read: {error}") from None
         # Nobody listens yet.
         self._state_machine.take_changed_configs()
+        self._state_machine.take_changed_grays()
         return replica
 
     def _digest_key(self) -> bytes:

@@ -17,10 +17,13 @@ from nacos_core.commands import (
     CreateNamespace,
     DeregisterPersistent,
     ExpireLocks,
+    PromoteGray,
     PublishConfig,
+    PublishGray,
     RegisterPersistent,
     ReleaseLock,
     RemoveConfig,
+    RemoveGray,
     RemoveNamespace,
     RollbackConfig,
     SetAdministrator,
@@ -28,7 +31,8 @@ from nacos_core.commands import (
     TrimHistory,
     UpdateNamespace,
 )
-from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused
+from nacos_core.config import gray
+from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, GrayAbsent, TooManyGrays
 from nacos_core.locks.state import Lock, Locks
 from nacos_core.namespaces.state import Namespace, Namespaces
 from nacos_core.naming.switches import Switches, with_entry
@@ -109,6 +113,10 @@ def read_outcome(raw: RawOutcome) -> Outcome:
             return CasMismatch()
         case ["exists", _]:
             return AlreadyExists()
+        case ["grays", text]:
+            return TooManyGrays(text)
+        case ["absent", text]:
+            return GrayAbsent(text)
         case [_, text]:
             return CommandRefused(text)
         case str() | int() | None:
@@ -128,6 +136,7 @@ class StateMachine:
         self.locks = Locks()
         self.switches = Switches()
         self._changed_configs: dict[ConfigKey, None] = {}
+        self._changed_grays: dict[ConfigKey, None] = {}
 
     def apply(self, batch: Sequence[tuple[int, int, msgspec.Raw]]) -> list[RawOutcome]:
         """Applies commands with their indexes and stamps, in order."""
@@ -152,6 +161,12 @@ class StateMachine:
             return []
         changed = list(self._changed_configs)
         self._changed_configs.clear()
+        return changed
+
+    def take_changed_grays(self) -> list[ConfigKey]:
+        """Configurations with a gray release that changed since the last call; the content for all others did not."""
+        changed = [key for key in self._changed_grays if key not in self._changed_configs]
+        self._changed_grays.clear()
         return changed
 
     def freeze(self) -> _Frozen:
@@ -197,6 +212,8 @@ class StateMachine:
                 raise AssertionError("publications are applied by the batch")
             case RemoveConfig():
                 return self._remove(stamped_ms, command)
+            case PublishGray() | RemoveGray() | PromoteGray():
+                return self._change_gray(stamped_ms, command)
             case TrimHistory(before_ms, keep_count, after_id, look_count):
                 return str(self._hub.trim_history(before_ms, keep_count, after_id, look_count) or "")
             case RollbackConfig():
@@ -255,6 +272,14 @@ class StateMachine:
         if removed:
             self._changed_configs[command.namespace, command.group, command.data_id] = None
         return removed
+
+    def _change_gray(self, stamped_ms: int, command: PublishGray | RemoveGray | PromoteGray) -> RawOutcome:
+        key = (command.namespace, command.group, command.data_id)
+        outcome = gray.apply(self._hub, stamped_ms, command)
+        if isinstance(outcome, str) or outcome is True:
+            changed = self._changed_configs if isinstance(command, PromoteGray) else self._changed_grays
+            changed[key] = None
+        return outcome
 
     def _roll_back(self, stamped_ms: int, command: RollbackConfig) -> str | bool:
         key = (command.namespace, command.group, command.data_id)

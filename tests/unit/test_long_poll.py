@@ -11,9 +11,11 @@ from nacos_core.config.long_poll import LongPolls
 if TYPE_CHECKING:
     import pytest
 
-A = ("a.yaml", "G", None)
-B = ("b.yaml", "G", "")
-C = ("c.yaml", "G", "dev")
+    from nacos_core.config.long_poll import Hanging
+
+A = ("a.yaml", "G", None, "md5 of a")
+B = ("b.yaml", "G", "", "")
+C = ("c.yaml", "G", "dev", "")
 
 
 def test_a_change_answers_who_waits_for_it_with_the_key_as_it_was_sent() -> None:
@@ -21,7 +23,7 @@ def test_a_change_answers_who_waits_for_it_with_the_key_as_it_was_sent() -> None
     polls.hang(1, 10, [A, B, C], 29_500, 0.0)
     polls.hang(2, 20, [C], 29_500, 0.0)
     answered = polls.changed("dev", "G", "c.yaml")
-    assert [(hanging.connection, hanging.call, key) for hanging, key in answered] == [(1, 10, C), (2, 20, C)]
+    assert [(hanging.connection, hanging.call, key) for hanging, key in answered] == [(1, 10, C[:3]), (2, 20, C[:3])]
     assert polls.changed("dev", "G", "c.yaml") == []
     assert len(polls) == 0
 
@@ -31,8 +33,8 @@ def test_no_tenant_and_an_empty_one_are_the_default_namespace() -> None:
     polls.hang(1, 10, [A], 29_500, 0.0)
     polls.hang(2, 20, [B], 29_500, 0.0)
     assert polls.changed("", "G", "a.yaml") == []
-    assert [key for _, key in polls.changed("public", "G", "a.yaml")] == [A]
-    assert [key for _, key in polls.changed("public", "G", "b.yaml")] == [B]
+    assert [key for _, key in polls.changed("public", "G", "a.yaml")] == [A[:3]]
+    assert [key for _, key in polls.changed("public", "G", "b.yaml")] == [B[:3]]
 
 
 def test_a_request_is_answered_once() -> None:
@@ -76,3 +78,19 @@ def test_there_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     polls = LongPolls()
     assert polls.hang(1, 10, [A], 29_500, 0.0)
     assert not polls.hang(2, 20, [A], 29_500, 0.0)
+
+
+def test_only_those_are_answered_for_whom_there_is_something_else() -> None:
+    polls = LongPolls()
+    polls.hang(1, 10, [A, B], 29_500, 0.0, client_ip="10.0.0.1", tag="t")
+    polls.hang(2, 20, [A], 29_500, 0.0, client_ip="10.0.0.2")
+    asked = []
+
+    def is_news(hanging: Hanging, md5: str) -> bool:
+        asked.append((hanging.client_ip, hanging.tag, md5))
+        return hanging.client_ip == "10.0.0.2"
+
+    assert [hanging.call for hanging, _ in polls.changed("public", "G", "a.yaml", is_news)] == [20]
+    assert asked == [("10.0.0.1", "t", "md5 of a"), ("10.0.0.2", None, "md5 of a")]
+    assert len(polls) == 1
+    assert [key for _, key in polls.changed("public", "G", "b.yaml")] == [B[:3]], "the other still waits"

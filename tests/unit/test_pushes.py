@@ -26,6 +26,7 @@ class Hub:
     def __init__(self) -> None:
         self.sent: list[tuple[float, int, str]] = []
         self.closed: list[int] = []
+        self.watchers_asked: list[tuple[str, ...]] = []
         self.subscribers: dict[int, None] = {}
         self.changed_services: list[tuple[str, str, str]] = []
         self.new_subscriptions: list[tuple[int, str, str, str]] = []
@@ -48,6 +49,7 @@ class Hub:
         return []
 
     def fuzzy_watchers(self, module: str, *key: str) -> list[int]:
+        self.watchers_asked.append(key)
         return []
 
     def push_service(self, *key: Any) -> list[tuple[int, int]]:
@@ -73,6 +75,11 @@ class Configs:
     def __init__(self) -> None:
         self.changed: list[tuple[str, str, str]] = []
         self.switches = Switches()
+        self.changed_grays: list[tuple[str, str, str]] = []
+
+    def take_changed_grays(self) -> list[tuple[str, str, str]]:
+        taken, self.changed_grays = self.changed_grays, []
+        return taken
 
     def take_changed_configs(self) -> list[tuple[str, str, str]]:
         taken, self.changed = self.changed, []
@@ -168,6 +175,20 @@ async def test_a_config_change_is_told_until_the_connection_is_given_up(
         waits = [round(later - earlier, 3) for earlier, later in zip(world.times, world.times[1:], strict=False)]
         assert waits == [3.0 + 2.0 * tries for tries in range(1, limits.CONFIG_PUSH_TRIES_MAX)]
         assert world.hub.closed == [7]
+
+
+async def test_a_gray_release_is_told_to_listeners_and_not_to_those_who_watch_the_formal_version(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_world() as world:
+        told: list[str] = []
+        world.pushes.watch("config", CONFIG, "token", lambda: told.append("watcher"))
+        world.configs.changed_grays.append(CONFIG)
+        world.pushes.settle()
+        assert (world.times, told, world.hub.watchers_asked) == ([0.0], [], [])
+        world.acknowledge(1, True)
+        world.config_changes()
+        assert (world.times, told, world.hub.watchers_asked) == ([0.0, 0.0], ["watcher"], [CONFIG])
 
 
 async def test_an_acknowledged_config_change_is_told_once(autojump_clock: trio.testing.MockClock) -> None:

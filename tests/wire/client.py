@@ -196,6 +196,7 @@ class GrpcConnection:
         labels: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         version: str = "test",
+        client_ip: str = "",
     ) -> str:
         """What SDKs do after connecting; returns the connection id. With `abilities` the server's are waited for."""
         checked = self.call("ServerCheckRequest", {})
@@ -203,7 +204,7 @@ class GrpcConnection:
         setup: dict[str, Any] = {"clientVersion": version, "tenant": tenant, "labels": labels or {"source": "sdk"}}
         if abilities is not None:
             setup["abilityTable"] = abilities
-        self.send("ConnectionSetupRequest", setup, headers)
+        self.send("ConnectionSetupRequest", setup, headers, client_ip)
         if abilities is not None:
             self.wait_push("SetupAckRequest")
         self.wait_registered()
@@ -220,11 +221,17 @@ class GrpcConnection:
     def open_stream(self) -> None:
         self._stream = self._open(STREAM, {})
 
-    def send(self, kind: str, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> None:
+    def send(
+        self,
+        kind: str,
+        body: Mapping[str, Any] | bytes,
+        headers: Mapping[str, str] | None = None,
+        client_ip: str = "",
+    ) -> None:
         """Sends a message up the stream."""
         assert self._stream is not None
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        message = Payload(kind, content, headers or {}).encode()
+        message = Payload(kind, content, headers or {}, client_ip).encode()
         self._send(self._stream, b"\0" + len(message).to_bytes(4, "big") + message, end=False)
 
     def end_stream(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
@@ -36,10 +37,17 @@ def read(node: NodeProcess, data_id: str, **query: str) -> HttpAnswer:
 class LongPoll:
     """A request that hangs on a connection of its own."""
 
-    def __init__(self, node: NodeProcess, *keys: tuple[str, ...], hang_ms: int = HANG_MS) -> None:
+    def __init__(
+        self,
+        node: NodeProcess,
+        *keys: tuple[str, ...],
+        hang_ms: int = HANG_MS,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Long-Pulling-Timeout": str(hang_ms)}
-        self._connection.request("POST", phrases.V1_LISTEN, urlencode(phrases.listening(*keys)), headers)
+        sent = {"Content-Type": "application/x-www-form-urlencoded", "Long-Pulling-Timeout": str(hang_ms)}
+        body = urlencode(phrases.listening(*keys))
+        self._connection.request("POST", phrases.V1_LISTEN, body, sent | (headers or {}))
         self._began = time.monotonic()
 
     def answer(self) -> tuple[HttpAnswer, float]:
@@ -48,6 +56,10 @@ class LongPoll:
         answer = HttpAnswer(response.status, http_headers(response), response.read())
         self._connection.close()
         return answer, took_s
+
+    def is_answered(self, within_s: float) -> bool:
+        readable, _, _ = select.select([self._connection.sock], [], [], within_s)
+        return bool(readable)
 
     def leave(self) -> None:
         self._connection.close()

@@ -1,7 +1,7 @@
 """Listener requests of 1.x clients that hang until one of their keys changes (protocol/semantics.md section 4.2)."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,12 @@ from nacos_core.config.rules import namespace_of
 
 ListenKey: TypeAlias = tuple[str, str, str | None]
 """Data id, group, and the tenant as the client sent it: the answer must repeat that form."""
+
+HeldKey: TypeAlias = tuple[str, str, str | None, str]
+"""The same with the md5 of what the client holds."""
+
+IsNews: TypeAlias = Callable[["Hanging", str], bool]
+"""Whether there is something else for the client of a request than what it holds, of this md5."""
 
 _StoreKey: TypeAlias = tuple[str, str, str]
 
@@ -20,11 +26,11 @@ class Hanging:
 
     connection: int
     call: int
-    keys: list[ListenKey]
+    keys: list[HeldKey]
     ends_at: float
-    client_ip: str
-    md5s: list[str]
-    """What the client holds of each key."""
+    client_ip: str = ""
+    tag: str | None = None
+    """With the address, what decides which version of a configuration is for the client."""
     answered: bool = False
 
 
@@ -32,7 +38,7 @@ class LongPolls:
     """All hanging requests of a node. An answered one is forgotten everywhere at once."""
 
     def __init__(self) -> None:
-        self._by_key: dict[_StoreKey, dict[Hanging, ListenKey]] = {}
+        self._by_key: dict[_StoreKey, dict[Hanging, HeldKey]] = {}
         self._by_connection: dict[int, dict[Hanging, None]] = {}
         self._deadlines: list[tuple[float, int, Hanging]] = []
         self._count = 0
@@ -45,18 +51,18 @@ class LongPolls:
         self,
         connection: int,
         call: int,
-        keys: Iterable[ListenKey],
+        keys: Iterable[HeldKey],
         hang_ms: int,
         now: float,
         *,
         client_ip: str = "",
-        md5s: Sequence[str] = (),
+        tag: str | None = None,
     ) -> bool:
         """Keeps a request until something changes. False: too many hang already, answer it now."""
         if self._count >= limits.LONG_POLLS_COUNT_MAX:
             return False
         hang_seconds = min(hang_ms, limits.LONG_POLL_HANG_MS_MAX) / 1000
-        hanging = Hanging(connection, call, list(keys), now + hang_seconds, client_ip, list(md5s))
+        hanging = Hanging(connection, call, list(keys), now + hang_seconds, client_ip, tag)
         for key in hanging.keys:
             self._by_key.setdefault(_store_key(key), {})[hanging] = key
         self._by_connection.setdefault(connection, {})[hanging] = None
@@ -65,12 +71,16 @@ class LongPolls:
         self._count += 1
         return True
 
-    def changed(self, namespace: str, group: str, data_id: str) -> list[tuple[Hanging, ListenKey]]:
-        """Requests to be answered with this one key, and the key as each of them wrote it."""
+    def changed(
+        self, namespace: str, group: str, data_id: str, is_news: IsNews | None = None
+    ) -> list[tuple[Hanging, ListenKey]]:
+        """Requests to be answered with this one key, and the key as each of them wrote it; all without ``is_news``."""
         waiting = self._by_key.get((namespace, group, data_id))
         if not waiting:
             return []
-        answered = list(waiting.items())
+        answered = [
+            (hanging, key[:3]) for hanging, key in waiting.items() if is_news is None or is_news(hanging, key[3])
+        ]
         for hanging, _ in answered:
             self._forget(hanging)
         return answered
@@ -99,17 +109,12 @@ class LongPolls:
     def told(self, namespace: str, group: str, data_id: str) -> list[tuple[str, str]]:
         """Who waits for a key: ip, and the md5 of what it holds."""
         waiting = self._by_key.get((namespace, group, data_id), {})
-        return [(hanging.client_ip, hanging.md5s[hanging.keys.index(key)]) for hanging, key in waiting.items()]
+        return [(hanging.client_ip, key[3]) for hanging, key in waiting.items()]
 
     def listened(self, ip: str) -> list[tuple[str, str, str, str]]:
         """What the clients at an ip wait for: namespace, group, data id, and the md5 of what they hold."""
         of_all = [hanging for of_connection in self._by_connection.values() for hanging in of_connection]
-        return [
-            (*_store_key(key), md5)
-            for hanging in of_all
-            if hanging.client_ip == ip
-            for key, md5 in zip(hanging.keys, hanging.md5s, strict=True)
-        ]
+        return [(*_store_key(key), key[3]) for hanging in of_all if hanging.client_ip == ip for key in hanging.keys]
 
     def _forget(self, hanging: Hanging) -> None:
         hanging.answered = True
@@ -125,9 +130,9 @@ class LongPolls:
         del of_connection[hanging]
         if not of_connection:
             del self._by_connection[hanging.connection]
-        hanging.keys, hanging.md5s = [], []
+        hanging.keys = []
 
 
-def _store_key(key: ListenKey) -> _StoreKey:
-    data_id, group, tenant = key
+def _store_key(key: HeldKey) -> _StoreKey:
+    data_id, group, tenant, _ = key
     return namespace_of(tenant), group, data_id

@@ -17,6 +17,7 @@ from nacos_core.push.tracker import PushTracker
 if TYPE_CHECKING:
     from nacos_core._core import FuzzyWatched, Hub, LongPoll, PushAcknowledged, UdpSubscribed
     from nacos_core.clock import WallClock
+    from nacos_core.config.long_poll import Hanging
     from nacos_core.drivers.udp import UdpPort
     from nacos_core.state_machine import StateMachine
 
@@ -80,15 +81,14 @@ class Pushes:
 
     def hang(self, event: "LongPoll") -> None:
         """A 1.x listener waits."""
-        keys = [(data_id, group, tenant) for data_id, group, tenant, _ in event.keys]
         kept = self._long_polls.hang(
             event.connection,
             event.call,
-            keys,
+            event.keys,
             event.hang_ms,
             trio.current_time(),
             client_ip=event.client_ip,
-            md5s=[md5 for *_, md5 in event.keys],
+            tag=event.tag,
         )
         if not kept:
             self._hub.reply_long_poll(event.connection, event.call, [])
@@ -147,8 +147,12 @@ class Pushes:
     def settle(self) -> None:
         """Takes what has changed since the last call, sends what is due, and sets the timer for the rest."""
         now = trio.current_time()
+        for key in self._state_machine.take_changed_grays():
+            self._tell_listeners(key, now)
         for key in self._state_machine.take_changed_configs():
-            self._config_changed(key, now)
+            self._tell_watchers("config", key)
+            self._tell_listeners(key, now)
+            self._config_watches.changed(key, now)
         # While lists are being loaded nobody is told what is only a part of them.
         if self._is_ready():
             self._services_changed(now)
@@ -168,13 +172,16 @@ class Pushes:
         for connection, namespace, group, service in self._hub.take_new_subscriptions():
             self._schedule.subscribed(connection, (namespace, group, service), now)
 
-    def _config_changed(self, key: Key, now: float) -> None:
-        self._tell_watchers("config", key)
-        for hanging, listen_key in self._long_polls.changed(*key):
+    def _tell_listeners(self, key: Key, now: float) -> None:
+        """Those for whom there is something else now."""
+
+        def is_news(hanging: "Hanging", md5: str) -> bool:
+            return self._hub.config_md5_for(*key, client_ip=hanging.client_ip, tag=hanging.tag) != md5
+
+        for hanging, listen_key in self._long_polls.changed(*key, is_news):
             self._hub.reply_long_poll(hanging.connection, hanging.call, [listen_key])
         for connection, request_id in self._hub.push_config_change(*key):
             self._config.sent(connection, request_id, key, now)
-        self._config_watches.changed(key, now)
 
     def _push_service(self, key: Key, now: float) -> None:
         for connection, request_id in self._hub.push_service(*key, self._wall_clock()):

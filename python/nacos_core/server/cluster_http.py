@@ -88,7 +88,7 @@ def _describe(context: Context, member: "Member") -> dict[str, object]:
             "nodeId": member.node_id,
             "part": member.part,
             "leader": is_leader,
-            "supportGrayModel": False,
+            "supportGrayModel": True,
         },
         "address": member.address,
         "abilities": {"remoteAbility": {"supportRemoteConnection": True, "grpcReportEnabled": True}},

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from nacos_core import _core, limits
 from nacos_core.commands import RemoveConfig
+from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused
-from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError
-from nacos_core.server import pages
+from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError, TooManyGrays
+from nacos_core.server import gray_http, pages
 from nacos_core.server.context import Context, Result
 from nacos_core.server.versions import (
     V1,
@@ -27,9 +28,8 @@ from nacos_core.server.versions import (
 )
 
 if TYPE_CHECKING:
-    from nacos_core._core import ConfigView, HttpRequest
+    from nacos_core._core import ConfigView, GrayView, HttpRequest
 
-GRAY_NOT_BUILT: Final = "Beta and tag publications are not supported."
 WRITES_AT_ONCE_COUNT: Final = 64
 
 
@@ -42,13 +42,15 @@ def query_v2(context: Context, request: "HttpRequest") -> None:
         return
 
     def reply(error: NacosCoreError | None) -> None:
-        config = None if request.parameters.get("tag") else context.hub.get_config(*key)
+        tag = request.parameters.get("tag")
+        asked = tag or request.headers.get("vipserver-tag")
+        found = context.hub.config_for(*key, client_ip=request.client_ip, tag=asked, by_tag=bool(tag))
         if error is not None:
             refuse(V2, context, request, error)
-        elif config is None:
+        elif found is None:
             refuse(V2, context, request, Refused(404, pages.NOT_FOUND, "config data not exist"))
         else:
-            headers, body = _headers(config), pages.success(config.content.decode())
+            headers, body = _headers(*found), pages.success(found[0].content.decode())
             context.hub.reply_http(request.connection, request.call, 200, headers, body)
 
     if request.parameters.get("linearizable", "").lower() == "true":
@@ -57,8 +59,14 @@ def query_v2(context: Context, request: "HttpRequest") -> None:
         reply(None)
 
 
-def _headers(config: "ConfigView") -> pages.Headers:
+def _headers(config: "ConfigView", release: "GrayView | None") -> pages.Headers:
+    hit: pages.Headers = ()
+    if release is not None and release.kind == "beta":
+        hit = (("isBeta", "true"),)
+    elif release is not None and release.kind == "tag":
+        hit = (("tag", release.rule),)
     return (
+        *hit,
         ("Config-Type", config.type),
         ("Content-MD5", config.md5),
         ("Last-Modified", formatdate(config.last_modified_ms // 1000, usegmt=True)),
@@ -74,9 +82,9 @@ def publish(version: Version, context: Context, request: "HttpRequest") -> None:
     try:
         namespace, group, data_id = key_of(version, request)
         content = required(version, request, "content")
-        if get("tag") or header("betaips"):
-            raise Refused(501, pages.SERVER_ERROR, GRAY_NOT_BUILT)
-        command = context.config.publication(
+        command = gray_http.publication(
+            context,
+            gray_http.terms(version, request),
             namespace,
             group,
             data_id,
@@ -94,7 +102,7 @@ def publish(version: Version, context: Context, request: "HttpRequest") -> None:
             source_user=get(version.source_user),
             source_ip=request.client_ip,
         )
-    except (Refused, ParameterRefused, ConfigRefused) as error:
+    except (Refused, ParameterRefused, ConfigRefused, GrayRefused, GrayNameRefused) as error:
         refuse(version, context, request, error)
     else:
         context.propose(command, partial(finish, version, context, request))
@@ -107,11 +115,9 @@ def remove(version: Version, context: Context, request: "HttpRequest") -> None:
     except (Refused, ParameterRefused) as error:
         refuse(version, context, request, error)
         return
-    if request.parameters.get("tag"):  # there are no tag publications, so this one is gone already
-        answer(version, context, request, True)
-        return
     user = request.parameters.get(version.source_user)
-    command = context.config.removal(*key, source_user=user, source_ip=request.client_ip)
+    formal = context.config.removal(*key, source_user=user, source_ip=request.client_ip)
+    command = gray_http.removal(formal, request.parameters.get("tag"))
     context.propose(command, partial(finish, version, context, request))
 
 
@@ -149,6 +155,8 @@ def finish(version: Version, context: Context, request: "HttpRequest", result: R
             refuse(version, context, request, Refused(500, pages.CONFLICT, str(result)))
         case AlreadyExists():
             refuse(version, context, request, Refused(409, pages.CONFLICT, str(result)))
+        case TooManyGrays():
+            refuse(version, context, request, Refused(400, pages.GRAY_COUNT, str(result)))
         case CommandRefused():
             refuse(version, context, request, Refused(400, pages.VALIDATION, str(result)))
         case NacosCoreError():

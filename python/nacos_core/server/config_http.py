@@ -3,9 +3,10 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
-from nacos_core.server import config_change_http, config_copy_http, config_list_http, pages
+from nacos_core.server import config_change_http, config_copy_http, config_list_http, gray_http, pages
 from nacos_core.server.context import Context, Result, status_of
 from nacos_core.server.versions import V1
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
 _ABSENT = b"config data not exist\n"
-_NOT_BUILT = ("beta",)
-"""Parameters that ask for something else than the content, and get no answer here."""
 
 
 def query_v1(context: Context, request: "HttpRequest") -> None:
@@ -30,11 +29,9 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
         if parameters.get(name) == "true":
             config_copy_http.export(V1, with_v2, context, request)
             return
-    for name in _NOT_BUILT:
-        if parameters.get(name):  # "absent" would be a wrong answer to these
-            message = f"Parameter '{name}' is not supported."
-            _reply(context, request, 501, pages.error_page(501, message, request.path, context.wall_clock()))
-            return
+    if parameters.get("beta") == "true":
+        gray_http.query_beta(V1, context, request)
+        return
     if not _require(context, request, "dataId", "group"):
         return
     try:
@@ -50,7 +47,7 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
         key = (namespace_of(parameters.get("tenant")), parameters["group"], parameters["dataId"])
         if error is not None:
             _reply(context, request, status_of(error), f"caused: {error};".encode())
-        elif not context.hub.reply_config(request.connection, request.call, *key, False):
+        elif not _reply_config(context, request, key, v3=False):
             _reply(context, request, 404, _ABSENT)
 
     context.confirm(answer)
@@ -72,7 +69,7 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
         def answer(error: NacosCoreError | None) -> None:
             if error is not None:
                 _reply_v3(context, request, status_of(error), pages.failure(pages.SERVER_ERROR, str(error)))
-            elif not context.hub.reply_config(request.connection, request.call, *key, True):
+            elif not _reply_config(context, request, key, v3=True):
                 _reply_v3(context, request, 200, pages.failure(pages.NOT_FOUND))
 
         context.confirm(answer)
@@ -90,11 +87,10 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
         return
     get = request.parameters.get
     header = request.headers.get
-    if get("tag") or header("betaips"):
-        _reply(context, request, 501, config_change_http.GRAY_NOT_BUILT.encode())
-        return
     try:
-        command = context.config.publication(
+        command = gray_http.publication(
+            context,
+            gray_http.terms(V1, request),
             get("tenant"),
             request.parameters["group"],
             request.parameters["dataId"],
@@ -113,7 +109,7 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
         )
     except ParameterRefused as error:
         _refuse_parameter(context, request, error)
-    except ConfigRefused as error:
+    except (ConfigRefused, GrayRefused, GrayNameRefused) as error:
         _reply(context, request, 400, f"caused: {error};".encode())
     else:
         context.propose(command, partial(_finish, context, request))
@@ -124,14 +120,14 @@ def remove_v1(context: Context, request: "HttpRequest") -> None:
     if request.parameters.get("delType") == "ids":
         config_change_http.remove_by_ids(V1, context, request)
         return
+    if request.parameters.get("beta") == "true":
+        gray_http.remove_beta(V1, context, request)
+        return
     if not _require(context, request, "dataId", "group"):
         return
     get = request.parameters.get
-    if get("tag"):  # there are no tag publications, so this one is gone already
-        _reply(context, request, 200, b"true")
-        return
     try:
-        command = context.config.removal(
+        formal = context.config.removal(
             get("tenant"),
             request.parameters["group"],
             request.parameters["dataId"],
@@ -143,7 +139,7 @@ def remove_v1(context: Context, request: "HttpRequest") -> None:
     except ConfigRefused as error:
         _reply(context, request, 400, f"caused: {error};".encode())
     else:
-        context.propose(command, partial(_finish, context, request))
+        context.propose(gray_http.removal(formal, get("tag")), partial(_finish, context, request))
 
 
 def _finish(context: Context, request: "HttpRequest", result: Result) -> None:
@@ -177,6 +173,13 @@ def _refuse_parameter(context: Context, request: "HttpRequest", error: Parameter
 def _refuse_missing_v3(context: Context, request: "HttpRequest", name: str) -> None:
     body = pages.failure(pages.PARAMETER_MISSING, f"Required parameter '{name}' type String is not present")
     context.hub.reply_http(request.connection, request.call, 400, pages.JSON, body)
+
+
+def _reply_config(context: Context, request: "HttpRequest", key: tuple[str, str, str], *, v3: bool) -> bool:
+    tag = request.parameters.get("tag")
+    asked = tag or request.headers.get("vipserver-tag")
+    who = (request.connection, request.call)
+    return context.hub.reply_config(*who, *key, v3, client_ip=request.client_ip, tag=asked, by_tag=bool(tag))
 
 
 def _is_linearizable(request: "HttpRequest") -> bool:

@@ -77,7 +77,7 @@ def detail(version: Version, context: Context, request: "HttpRequest") -> None:
     except (Refused, ParameterRefused) as error:
         refuse(version, context, request, error)
     else:
-        answer(version, context, request, _describe(version, key, config))
+        answer(version, context, request, describe(version, key, config))
 
 
 def _page(version: Version, request: "HttpRequest") -> tuple[int, int]:
@@ -118,7 +118,8 @@ def _words(text: str) -> list[str]:
     return [word for part in text.split(",") if (word := part.strip())]
 
 
-def _describe(version: Version, key: tuple[str, str, str], config: "ConfigView") -> dict[str, object]:
+def describe(version: Version, key: tuple[str, str, str], config: "ConfigView") -> dict[str, object]:
+    """All that is known of a version of a configuration."""
     namespace, group, data_id = key
     described: dict[str, object] = {
         "id": str(config.id),

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from nacos_core.config.gray import GrayRefused, terms_asked
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
+from nacos_core.server import gray_http
 from nacos_core.server.context import Context, Result
 from nacos_core.server.grpc_answers import (
     BAD_PAYLOAD,
@@ -17,7 +19,6 @@ from nacos_core.server.grpc_answers import (
     INVALID_PARAMETER,
     NO_HANDLER,
     NO_RIGHT,
-    NOT_IMPLEMENTED,
     OVER_THRESHOLD,
     RESPONSE_TYPES,
     SERVER_ERROR,
@@ -99,11 +100,10 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
     asked = _read_config_request(request.body)
     get = (asked.addition_map or {}).get
     answer = partial(fail, context, request, "ConfigPublishResponse", request_id=asked.request_id)
-    if asked.tag or get("tag") or get("betaIps"):
-        answer(NOT_IMPLEMENTED, "Beta and tag publications are not supported.")
-        return
     try:
-        command = context.config.publication(
+        command = gray_http.publication(
+            context,
+            terms_asked(get("betaIps"), get("tag") or asked.tag, lambda _: None),
             asked.tenant,
             asked.group or "",
             asked.data_id or "",
@@ -122,7 +122,7 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
         )
     except ParameterRefused as error:
         answer(INVALID_PARAMETER, f"Param check invalid:{error}")
-    except ConfigRefused as error:
+    except (ConfigRefused, GrayRefused) as error:
         answer(INVALID_PARAMETER, str(error))
     else:
         finish = partial(_finish, context, request, "ConfigPublishResponse", asked.request_id, SERVER_ERROR)
@@ -132,11 +132,8 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
 def _remove(context: Context, request: "GrpcRequest") -> None:
     asked = _read_config_request(request.body)
     answer = partial(fail, context, request, "ConfigRemoveResponse", request_id=asked.request_id)
-    if asked.tag:  # there are no tag publications, so this one is gone already
-        succeed(context, request, "ConfigRemoveResponse", asked.request_id)
-        return
     try:
-        command = context.config.removal(
+        formal = context.config.removal(
             asked.tenant, asked.group or "", asked.data_id or "", source_ip=request.client_ip
         )
     except ParameterRefused as error:
@@ -144,6 +141,7 @@ def _remove(context: Context, request: "GrpcRequest") -> None:
     except ConfigRefused as error:
         answer(0, str(error))  # the existing server leaves the code of a failed removal 0
     else:
+        command = gray_http.removal(formal, asked.tag)
         context.propose(command, partial(_finish, context, request, "ConfigRemoveResponse", asked.request_id, 0))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nacos_core import clock, limits
+from nacos_core.config import gray
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.server import pages
 from nacos_core.server.context import Context
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _PAGE_SIZE: Final = 100
 _FORMAL: Final = "formal"
+_GRAY: Final = "gray"
 _OTHER_KEY: Final = "Please check dataId, group or namespaceId."
 
 
@@ -135,7 +137,7 @@ def _describe(version: Version, event: "HistoryEvent") -> dict[str, object]:
         "srcIp": event.source_ip,
         "srcUser": event.source_user,
         "opType": event.operation,
-        "publishType": _FORMAL,
+        "publishType": _FORMAL if event.gray is None else _GRAY,
     }
     if version is V3:
         return common | {
@@ -151,8 +153,8 @@ def _describe(version: Version, event: "HistoryEvent") -> dict[str, object]:
         "group": event.group,
         "tenant": event.namespace,
         "content": None,
-        "grayName": "",
-        "extInfo": _more(config),
+        "grayName": _gray_name(event),
+        "extInfo": _more(config, event),
         "createdTime": stamp,
         "lastModifiedTime": stamp,
         "encryptedDataKey": None,
@@ -163,8 +165,8 @@ def _describe_whole(version: Version, event: "HistoryEvent") -> dict[str, object
     whole = {
         "content": event.config.content.decode(),
         "encryptedDataKey": event.config.encrypted_data_key,
-        "grayName": "",
-        "extInfo": _more(event.config),
+        "grayName": _gray_name(event),
+        "extInfo": _more(event.config, event),
     }
     return _describe(version, event) | whole
 
@@ -178,7 +180,11 @@ def _side(name: str, more_name: str, config: "ConfigView | None") -> dict[str, o
     }
 
 
-def _more(config: "ConfigView") -> str:
+def _gray_name(event: "HistoryEvent") -> str:
+    return "" if event.gray is None else event.gray[0]
+
+
+def _more(config: "ConfigView", event: "HistoryEvent | None" = None) -> str:
     """Further attributes, as JSON within the JSON."""
     more = {
         "type": config.type,
@@ -188,5 +194,6 @@ def _more(config: "ConfigView") -> str:
         "c_desc": config.description,
         "c_use": config.use,
         "c_schema": config.schema,
+        "gray_rule": gray.rule_text(event.gray) if event is not None and event.gray is not None else None,
     }
     return pages.to_json({name: value for name, value in more.items() if value}).decode()

@@ -13,6 +13,7 @@ from nacos_core.server.versions import V3, Refused, answer, answer_later, intege
 if TYPE_CHECKING:
     from nacos_core._core import HistoryEvent, HttpRequest
 
+_OF_GRAY = "The event happened to a gray release: publish or remove that instead."
 _OTHER_KEY = "Please check dataId, group or namespaceId."
 
 
@@ -21,6 +22,8 @@ def roll_back(context: Context, request: "HttpRequest") -> None:
     try:
         key = key_of(V3, request)
         event = _event(context, key, integer(V3, request, "nid"))
+        if event.gray is not None:
+            raise Refused(400, pages.VALIDATION, _OF_GRAY)
     except (Refused, ParameterRefused) as error:
         refuse(V3, context, request, error)
         return

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.errors import InvalidParameter, NacosCoreError
 from nacos_core.server import pages
@@ -133,6 +134,10 @@ def refuse(version: Version, context: Context, request: "HttpRequest", error: Ex
             status, headers, body = _status(error), pages.JSON_UTF8, f"caused: {error};".encode()
         case Refused():
             status, headers, body = error.status, pages.JSON, pages.failure(error.code, str(error))
+        case GrayRefused():
+            status, headers, body = 400, pages.JSON, pages.failure(pages.GRAY_RULE, str(error))
+        case GrayNameRefused():
+            status, headers, body = 400, pages.JSON, pages.failure(pages.GRAY_NAME, str(error))
         case InvalidParameter():
             status, headers, body = 400, pages.JSON, pages.failure(pages.VALIDATION, str(error))
         case _:

@@ -2,7 +2,7 @@
 //! that is counted, so that what else runs on the machine disturbs less.
 
 use bytes::Bytes;
-use nacos_core::configs::{Config, Configs};
+use nacos_core::configs::{Asker, Config, Configs};
 use nacos_core::registry::{Instance, KeyParts, Metadata, Publisher, Registry, View};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -188,7 +188,7 @@ fn configs() {
         black_box(configs.get(key(&names[number * 7919 % names.len()])));
     });
     measure("configs: listen again, unchanged", |number| {
-        black_box(configs.listen(number as u64 % 10, key(&names[number % 1000]), "", &md5));
+        black_box(configs.listen(number as u64 % 10, &Asker::default(), key(&names[number % 1000]), "", &md5));
     });
     measure("configs: put of 1 KB", |number| {
         configs.put(key(&names[number % names.len()]), Config { content: content.clone(), ..Config::default() });

@@ -130,6 +130,24 @@ pub const SEARCH_PIECE_BYTES: usize = 2 * 1024 * 1024;
 pub const SEARCH_KEY_BYTES: usize = 512;
 /// How many configs one piece of a search without a filter leaves out: that takes a little for each, too.
 pub const SEARCH_SKIP_COUNT: usize = 16 * 1024;
+/// Most gray releases of one config, as the existing server has it.
+pub const GRAYS_PER_CONFIG_COUNT_MAX: usize = 10;
+/// Most addresses that one gray release goes to.
+pub const GRAY_ADDRESSES_COUNT_MAX: usize = 1000;
+/// Longest text of the rule of a gray release.
+pub const GRAY_RULE_BYTES_MAX: usize = 64 * 1024;
+/// Longest tag of a gray release.
+pub const GRAY_TAG_CHARACTERS_MAX: usize = 16;
+/// Most parts of a label expression.
+pub const GRAY_REQUIREMENTS_COUNT_MAX: usize = 16;
+/// Most values that a label expression compares one label with.
+pub const GRAY_VALUES_COUNT_MAX: usize = 64;
+/// Longest name or value in a label expression.
+pub const GRAY_LABEL_CHARACTERS_MAX: usize = 128;
+/// Most labels kept of what one client says of itself.
+pub const CLIENT_LABELS_COUNT_MAX: usize = 64;
+/// Longest such label, name and value; what is longer is not kept.
+pub const CLIENT_LABEL_BYTES_MAX: usize = 512;
 /// Longest time that a 1.x listener request may hang.
 pub const LONG_POLL_MS_MAX: u64 = 120_000;
 /// What one read takes from a socket at most; a connection with more waits for its next turn.

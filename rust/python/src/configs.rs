@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::grays::{TermsParts, terms_parts};
 use crate::hub::Hub;
 
 /// A config as it was stored once. It shares what the store holds; a text is copied when it is asked for.
@@ -155,6 +156,11 @@ impl HistoryEvent {
     #[getter]
     fn config(&self) -> ConfigView {
         ConfigView(Arc::clone(self.event.config()))
+    }
+
+    #[getter]
+    fn gray(&self) -> Option<TermsParts> {
+        self.event.gray.as_deref().map(terms_parts)
     }
 
     #[getter]

@@ -63,6 +63,7 @@ pub struct LongPoll {
     connection: u64,
     call: u32,
     client_ip: String,
+    tag: Option<String>,
     keys: Py<PyList>,
     hang_ms: u64,
 }
@@ -178,8 +179,9 @@ fn to_object(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
         Event::LongPoll(event) => {
             let keys = event.keys.into_iter().map(|(key, md5)| (key.data_id, key.group, key.tenant, md5));
             let keys = PyList::new(py, keys.collect::<Vec<_>>())?.unbind();
-            let (connection, call, hang_ms, client_ip) = (event.connection, event.call, event.hang_ms, event.client_ip);
-            Bound::new(py, LongPoll { connection, call, client_ip, keys, hang_ms })?.into_any()
+            let (connection, call, hang_ms) = (event.connection, event.call, event.hang_ms);
+            let (client_ip, tag) = (event.client_ip, event.tag);
+            Bound::new(py, LongPoll { connection, call, client_ip, tag, keys, hang_ms })?.into_any()
         }
         Event::UdpSubscribed(event) => Bound::new(
             py,

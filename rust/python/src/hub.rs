@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use nacos_core::configs::{Config, Published, Removal};
+use nacos_core::configs::{Asker, Config, Published, Removal};
 use nacos_core::reactor;
 use nacos_core::registry::{Publisher, View};
 use nacos_core::serve::{self, DecodedSnapshot, HubSettings, ListenKey, Owner, ServiceName};
@@ -98,8 +98,22 @@ impl Hub {
         self.lock().reply_grpc(connection, call, r#type, body);
     }
 
-    fn reply_config(&self, connection: u64, call: u32, namespace: &str, group: &str, data_id: &str, v3: bool) -> bool {
-        self.lock().reply_config(connection, call, (namespace, group, data_id), v3)
+    #[pyo3(signature = (connection, call, namespace, group, data_id, v3, *, client_ip = "", tag = None, by_tag = false))]
+    #[expect(clippy::too_many_arguments, reason = "what is asked for, and by whom")]
+    fn reply_config(
+        &self,
+        connection: u64,
+        call: u32,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        v3: bool,
+        client_ip: &str,
+        tag: Option<&str>,
+        by_tag: bool,
+    ) -> bool {
+        let who = Asker { ip: client_ip, tag, labels: None };
+        self.lock().reply_config(connection, call, (namespace, group, data_id), (by_tag, who), v3)
     }
 
     fn reply_long_poll(&self, connection: u64, call: u32, changed: Vec<(String, String, Option<String>)>) {

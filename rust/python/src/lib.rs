@@ -9,6 +9,7 @@ mod events;
 mod forwarding;
 mod frozen;
 mod fuzzy;
+mod grays;
 mod grpc_client;
 mod hub;
 mod log;
@@ -35,6 +36,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::frozen::Frozen;
+    #[pymodule_export]
+    use super::grays::{GrayView, check_gray_rule};
     #[pymodule_export]
     use super::grpc_client::{ClientClosed, ClientEnded, ClientGoingAway, ClientMessage, GrpcClient};
     #[pymodule_export]

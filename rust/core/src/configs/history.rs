@@ -1,7 +1,7 @@
 //! What happened to each config, oldest first. An event holds whole versions, shared with the store and with its
 //! neighbours: what one update brought is what the next one replaced.
 
-use super::{ConfigKey, Configs, Entry, KeyParts, StoredConfig};
+use super::{ConfigKey, Configs, Entry, KeyParts, StoredConfig, Terms};
 use crate::limits::{
     HISTORY_BYTES_MAX, HISTORY_EVENT_BYTES, HISTORY_EVENTS_PER_KEY_MAX, HISTORY_KEEP_COUNT,
     HISTORY_LOOKS_PER_EVENT_COUNT,
@@ -17,6 +17,8 @@ pub struct Event {
     pub id: u64,
     /// What it did.
     pub change: Change,
+    /// To which gray release, as it was then; None: to the formal version.
+    pub gray: Option<Arc<Terms>>,
 }
 
 /// What an event did.
@@ -105,9 +107,12 @@ impl Event {
 
     /// About what it takes. What an insertion brought is counted where it is replaced or removed.
     pub(super) fn bytes_about(&self) -> usize {
+        let rule_bytes = self.gray.as_ref().map_or(0, |terms| terms.rule.text().len());
         match &self.change {
-            Change::Inserted(_) => HISTORY_EVENT_BYTES,
-            Change::Updated(config, _) | Change::Removed(config, _) => HISTORY_EVENT_BYTES + config.content.len(),
+            Change::Inserted(_) => HISTORY_EVENT_BYTES + rule_bytes,
+            Change::Updated(config, _) | Change::Removed(config, _) => {
+                HISTORY_EVENT_BYTES + rule_bytes + config.content.len()
+            }
         }
     }
 }
@@ -125,9 +130,19 @@ impl History {
 }
 
 impl Configs {
-    /// Notes what happened to the key of an entry. Beyond the most that is kept of one key, its oldest event goes.
+    /// Notes what happened to the formal version of an entry.
     pub(super) fn record(&mut self, at: u32, change: Change) {
-        let event = Event { id: self.history.next_id(), change };
+        self.record_of(at, change, None);
+    }
+
+    /// The id of what will happen next.
+    pub(super) fn next_event_id(&self) -> u64 {
+        self.history.next_id()
+    }
+
+    /// Notes what happened to a version of an entry. Beyond the most that is kept of one key, its oldest event goes.
+    pub(super) fn record_of(&mut self, at: u32, change: Change, gray: Option<Arc<Terms>>) {
+        let event = Event { id: self.history.next_id(), change, gray };
         self.history.last_id = event.id;
         self.history.index.insert(event.id, at);
         self.history.bytes += event.bytes_about();

@@ -1,29 +1,34 @@
 //! Configs: their content with its md5, what happened to them, and who listens to which of them.
 
+mod gray;
 mod history;
 mod listeners;
 mod model;
 mod publish;
 mod rollback;
+mod rule;
 mod search;
 mod snapshot;
 mod store;
 mod watchers;
 
 pub use crate::registry::{KeyParts, SnapshotError};
+pub use gray::{Answer, Gray, GrayPublication, GrayRefused, Terms};
 pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
 pub use rollback::{RollbackRefused, RolledBack};
+pub use rule::{Asker, Labels, Rule, RuleError};
 pub use search::{Filter, Found, Pattern, Search};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
 use crate::registry::links::Links;
 use crate::registry::{NameHash, ResourceKey, Watches};
 use foldhash::fast::FixedState;
+use gray::Grays;
 use hashbrown::{HashMap, HashTable};
 use history::{Events, History};
-use listeners::Listener;
+use listeners::{Listener, Listening};
 use slab::Slab;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,12 +36,14 @@ use std::sync::Arc;
 /// What names a config: namespace, group, data id.
 pub type ConfigKey = ResourceKey;
 
-/// What is known of one key: a config, what happened to it, or only that somebody listens for it to appear.
+/// What is known of one key: a config, its gray releases, what happened to it, or only that somebody listens for it to appear.
 #[derive(Debug)]
 struct Entry {
     key: ConfigKey,
     /// Shared with what was frozen for a snapshot.
     config: Option<Arc<StoredConfig>>,
+    /// Shared likewise. None for nearly all: there need not be a config.
+    grays: Option<Grays>,
     history: Option<Events>,
 }
 
@@ -51,7 +58,7 @@ pub struct Configs {
     /// How many of them there are in each namespace that has any.
     counts: BTreeMap<Box<str>, usize>,
     history: History,
-    connections: Slab<u64>,
+    connections: Slab<Listening>,
     connection_index: HashMap<u64, u32, FixedState>,
     /// Holder: connection; subject: entry.
     listeners: Links<Listener>,
@@ -76,5 +83,7 @@ impl Configs {
     }
 }
 
+#[cfg(test)]
+mod gray_tests;
 #[cfg(test)]
 mod tests;

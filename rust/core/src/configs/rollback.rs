@@ -19,6 +19,8 @@ pub enum RollbackRefused {
     Unknown(u64),
     #[error("the event {0} happened to another config")]
     OtherKey(u64),
+    #[error("the event {0} happened to a gray release, which is published or removed instead")]
+    Gray(u64),
 }
 
 impl Configs {
@@ -31,6 +33,9 @@ impl Configs {
         let (of, event) = self.event(id).ok_or(RollbackRefused::Unknown(id))?;
         if !of.is(key) {
             return Err(RollbackRefused::OtherKey(id));
+        }
+        if event.gray.is_some() {
+            return Err(RollbackRefused::Gray(id));
         }
         let before = match &event.change {
             Change::Inserted(_) => None,

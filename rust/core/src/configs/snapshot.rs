@@ -1,7 +1,10 @@
 //! Configs with their history as bytes and back. Listeners are not kept: their connections tell again.
 
+use super::gray::Grays;
 use super::history::{Events, History};
-use super::{Change, Config, ConfigKey, Configs, Event, KeyParts, Removal, SnapshotError, StoredConfig};
+use super::{
+    Change, Config, ConfigKey, Configs, Event, Gray, KeyParts, Removal, Rule, SnapshotError, StoredConfig, Terms,
+};
 use crate::registry::Content;
 use crate::registry::binary::{Reader, Write};
 use bytes::Bytes;
@@ -18,6 +21,14 @@ const CONFIG_BYTES_MIN: usize = 7 * 4 + 7 + 3 * 8;
 const INSERTED: u8 = 0;
 const UPDATED: u8 = 1;
 const REMOVED: u8 = 2;
+/// Added to one of these: to a gray release, whose terms come next.
+const OF_GRAY: u8 = 3;
+
+/// What of a key follows its history.
+const HAS_CONFIG: u8 = 1;
+const HAS_GRAYS: u8 = 2;
+/// The fewest bytes that a gray release takes: lengths of name, kind and rule, its priority, a version.
+const GRAY_BYTES_MIN: usize = 3 * 4 + 4 + 1;
 
 const SAME_VERSION: u8 = 0;
 const SAME_CONTENT: u8 = 1;
@@ -31,6 +42,7 @@ impl Configs {
             key: entry.key.clone(),
             events: entry.history.clone(),
             config: entry.config.clone(),
+            grays: entry.grays.clone(),
         }));
         let History { last_id, looked_to_id, bytes, .. } = self.history;
         FrozenConfigs { last_id, looked_to_id, kept, history_bytes: bytes }
@@ -54,14 +66,15 @@ impl Configs {
     /// The second half of [`restore`](Self::restore), which cannot fail.
     pub(crate) fn replace(&mut self, configs: DecodedConfigs<'_>) -> Replaced {
         let taken = self.entries.iter_mut().filter(|(_, entry)| entry.is_kept());
-        let before: Vec<Before> = taken.map(|(id, entry)| (id, entry.config.take(), entry.history.take())).collect();
+        let before: Vec<Before> =
+            taken.map(|(id, entry)| (id, entry.config.take(), entry.grays.take(), entry.history.take())).collect();
         self.counts.clear();
         let (mut index, mut order) = (Vec::new(), Vec::new());
         for kept in configs.kept {
             let id = self.find_or_insert(kept.key);
             index.extend(kept.events.iter().flat_map(|events| events.iter()).map(|event| (event.id, id)));
             let entry = &mut self.entries[id as usize];
-            (entry.config, entry.history) = (kept.config, kept.events);
+            (entry.config, entry.grays, entry.history) = (kept.config, kept.grays, kept.events);
             if entry.config.is_some() {
                 order.push((entry.key.clone(), id));
                 self.count_one_more(id);
@@ -86,8 +99,12 @@ impl Configs {
         let mut before = before.iter().peekable();
         let mut changed = Vec::new();
         for (id, entry) in &self.entries {
-            let old = before.next_if(|(old_id, ..)| *old_id == id).and_then(|(_, config, _)| config.as_ref());
-            if old.map(|config| config.md5()) != entry.config.as_ref().map(|config| config.md5()) {
+            let (old, old_grays) = match before.next_if(|(old_id, ..)| *old_id == id) {
+                Some((_, config, grays, _)) => (config.as_ref(), grays.as_ref()),
+                None => (None, None),
+            };
+            let md5 = |config: Option<&Arc<StoredConfig>>| config.map(|config| config.digest());
+            if md5(old) != md5(entry.config.as_ref()) || old_grays != entry.grays.as_ref() {
                 changed.push(entry.key.clone());
             }
         }
@@ -105,7 +122,7 @@ pub struct Replaced {
 }
 
 /// What was kept of one key, with its entry.
-type Before = (usize, Option<Arc<StoredConfig>>, Option<Events>);
+type Before = (usize, Option<Arc<StoredConfig>>, Option<Grays>, Option<Events>);
 
 /// What is kept of one key.
 #[derive(Debug)]
@@ -113,6 +130,7 @@ struct Kept<Key> {
     key: Key,
     events: Option<Events>,
     config: Option<Arc<StoredConfig>>,
+    grays: Option<Grays>,
 }
 
 /// The configs of a snapshot, read but not yet in any store.
@@ -142,14 +160,16 @@ impl FrozenConfigs {
         out.put_u64(self.last_id);
         out.put_u64(self.looked_to_id);
         out.put_count(kept.len());
-        for Kept { key, events, config } in kept {
+        for Kept { key, events, config, grays } in kept {
             for text in [key.namespace(), key.group(), key.name()] {
                 out.put_bytes(text.as_bytes());
             }
             let mut versions = WrittenVersions { out, last: None };
             versions.put_events(events.as_deref());
-            versions.out.put_u8(config.is_some().into());
+            let has_config = if config.is_some() { HAS_CONFIG } else { 0 };
+            versions.out.put_u8(has_config | if grays.is_some() { HAS_GRAYS } else { 0 });
             config.iter().for_each(|config| versions.put(config));
+            grays.iter().for_each(|grays| versions.put_grays(grays));
         }
     }
 
@@ -157,7 +177,10 @@ impl FrozenConfigs {
     pub fn bytes_about(&self) -> usize {
         const REST: usize = 2 * (KEY_BYTES_MIN + CONFIG_BYTES_MIN);
         let content = |config: &Option<Arc<StoredConfig>>| config.as_ref().map_or(0, |config| config.content.len());
-        let kept = self.kept.iter().map(|kept| kept.key.name().len() + content(&kept.config) + REST);
+        let gray = |gray: &Gray| gray.terms.rule.text().len() + gray.version.content.len() + REST;
+        let grays = |grays: &Option<Grays>| grays.iter().flat_map(|grays| grays.iter()).map(gray).sum::<usize>();
+        let bytes = |kept: &Kept<ConfigKey>| kept.key.name().len() + content(&kept.config) + grays(&kept.grays) + REST;
+        let kept = self.kept.iter().map(bytes);
         kept.sum::<usize>() + self.history_bytes
     }
 }
@@ -171,26 +194,38 @@ struct WrittenVersions<'a> {
 impl<'a> WrittenVersions<'a> {
     fn put_events(&mut self, events: Option<&'a VecDeque<Event>>) {
         self.out.put_count(events.map_or(0, VecDeque::len));
-        for Event { id, change } in events.into_iter().flatten() {
+        for Event { id, change, gray } in events.into_iter().flatten() {
             self.out.put_u64(*id);
+            let kind = match change {
+                Change::Inserted(_) => INSERTED,
+                Change::Updated(..) => UPDATED,
+                Change::Removed(..) => REMOVED,
+            };
+            self.out.put_u8(kind + if gray.is_some() { OF_GRAY } else { 0 });
+            gray.iter().for_each(|terms| encode_terms(self.out, terms));
             match change {
                 Change::Inserted(config) => {
-                    self.out.put_u8(INSERTED);
                     self.put(config);
                 }
                 Change::Updated(before, config) => {
-                    self.out.put_u8(UPDATED);
                     self.put(before);
                     self.put(config);
                 }
                 Change::Removed(config, by) => {
-                    self.out.put_u8(REMOVED);
                     self.put(config);
                     self.out.put_optional(by.source_user.as_deref());
                     self.out.put_optional(by.source_ip.as_deref());
                     self.out.put_u64(by.stamped_ms);
                 }
             }
+        }
+    }
+
+    fn put_grays(&mut self, grays: &'a [Gray]) {
+        self.out.put_count(grays.len());
+        for Gray { terms, version } in grays {
+            encode_terms(self.out, terms);
+            self.put(version);
         }
     }
 
@@ -211,6 +246,13 @@ impl<'a> WrittenVersions<'a> {
         }
         self.last = Some(config);
     }
+}
+
+fn encode_terms(out: &mut Vec<u8>, terms: &Terms) {
+    for text in [&*terms.name, terms.rule.kind(), terms.rule.text()] {
+        out.put_bytes(text.as_bytes());
+    }
+    out.put_u32(terms.priority);
 }
 
 fn encode_attributes(out: &mut Vec<u8>, config: &Config) {
@@ -242,15 +284,16 @@ impl<'a> DecodedConfigs<'a> {
             }
             let mut versions = ReadVersions { reader: &mut reader, last: None };
             let events = versions.events(last_id)?;
-            let config = match versions.reader.u8()? {
-                0 => None,
-                1 => Some(versions.next()?),
-                _ => return Err(reader.invalid("flag")),
-            };
-            if config.is_none() && events.is_none() {
+            let flags = versions.reader.u8()?;
+            if flags & !(HAS_CONFIG | HAS_GRAYS) != 0 {
+                return Err(reader.invalid("flag"));
+            }
+            let config = if flags & HAS_CONFIG != 0 { Some(versions.next()?) } else { None };
+            let grays = if flags & HAS_GRAYS != 0 { Some(versions.grays()?) } else { None };
+            if flags == 0 && events.is_none() {
                 return Err(reader.invalid("key"));
             }
-            kept.push(Kept { key, events, config });
+            kept.push(Kept { key, events, config, grays });
         }
         let history_bytes = check_events(&reader, &kept)?;
         reader.finish()?;
@@ -284,15 +327,30 @@ impl ReadVersions<'_, '_> {
             if id > last_id || events.back().is_some_and(|before| before.id >= id) {
                 return Err(self.reader.invalid("event id"));
             }
-            let change = match self.reader.u8()? {
+            let kind = self.reader.u8()?;
+            let gray = if kind >= OF_GRAY { Some(Arc::new(decode_terms(self.reader)?)) } else { None };
+            let change = match if gray.is_some() { kind - OF_GRAY } else { kind } {
                 INSERTED => Change::Inserted(self.next()?),
                 UPDATED => Change::Updated(self.next()?, self.next()?),
                 REMOVED => Change::Removed(self.next()?, Box::new(decode_removal(self.reader)?)),
                 _ => return Err(self.reader.invalid("event")),
             };
-            events.push_back(Event { id, change });
+            events.push_back(Event { id, change, gray });
         }
         Ok((!events.is_empty()).then(|| Arc::new(events)))
+    }
+
+    fn grays(&mut self) -> Result<Grays, SnapshotError> {
+        let mut grays = Vec::<Gray>::new();
+        for _ in 0..self.reader.count(GRAY_BYTES_MIN)? {
+            let gray = Gray { terms: Arc::new(decode_terms(self.reader)?), version: self.next()? };
+            let is_behind = grays.last().is_none_or(|last| last.place() < gray.place());
+            if !is_behind || grays.iter().any(|other| other.terms.name == gray.terms.name) {
+                return Err(self.reader.invalid("order of gray releases"));
+            }
+            grays.push(gray);
+        }
+        if grays.is_empty() { Err(self.reader.invalid("gray release")) } else { Ok(Arc::new(grays)) }
     }
 
     fn next(&mut self) -> Result<Arc<StoredConfig>, SnapshotError> {
@@ -307,6 +365,12 @@ impl ReadVersions<'_, '_> {
         self.last = Some(Arc::clone(&version));
         Ok(version)
     }
+}
+
+fn decode_terms(reader: &mut Reader<'_>) -> Result<Terms, SnapshotError> {
+    let (name, kind, text) = (reader.text("name")?.into(), reader.text("kind")?, reader.text("rule")?);
+    let rule = Rule::parse(kind, text).map_err(|_| reader.invalid("rule"))?;
+    Ok(Terms { name, priority: reader.u32()?, rule })
 }
 
 fn decode_removal(reader: &mut Reader<'_>) -> Result<Removal, SnapshotError> {

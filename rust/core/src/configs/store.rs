@@ -119,13 +119,14 @@ impl Configs {
 
     /// Makes an entry for a key that has none.
     pub(super) fn insert(&mut self, key: KeyParts<'_>) -> u32 {
-        let inserted = id(self.entries.insert(Entry { key: ConfigKey::new(key), config: None, history: None }));
+        let inserted =
+            id(self.entries.insert(Entry { key: ConfigKey::new(key), config: None, grays: None, history: None }));
         let (entries, hash) = (&self.entries, self.hash);
         self.index.insert_unique(hash.of(key), inserted, |id| hash.of(entries[*id as usize].key.parts()));
         inserted
     }
 
-    /// Forgets a key that has neither a config nor a history nor a listener.
+    /// Forgets a key that has neither a config nor gray releases nor a history nor a listener.
     pub(super) fn remove_if_unused(&mut self, id: u32) {
         if self.entries[id as usize].is_kept() || self.listeners.any_holds(id) {
             return;
@@ -140,6 +141,6 @@ impl Configs {
 impl Entry {
     /// Whether a snapshot holds it.
     pub(super) fn is_kept(&self) -> bool {
-        self.config.is_some() || self.history.is_some()
+        self.config.is_some() || self.grays.is_some() || self.history.is_some()
     }
 }

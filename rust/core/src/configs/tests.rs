@@ -4,7 +4,7 @@ use super::*;
 use crate::registry::FuzzyPattern;
 use bytes::Bytes;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const KEY: (&str, &str, &str) = ("public", "DEFAULT_GROUP", "demo.yaml");
 
@@ -46,25 +46,25 @@ fn a_config_keeps_its_creation_time_while_it_exists() {
 #[test]
 fn listening_compares_what_the_client_holds() {
     let mut configs = configs();
-    assert!(!configs.listen(1, KEY, "", ""), "absent on both sides");
-    assert!(configs.listen(1, KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"), "removed meanwhile");
+    assert!(!configs.listen(1, &Asker::default(), KEY, "", ""), "absent on both sides");
+    assert!(configs.listen(1, &Asker::default(), KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"), "removed meanwhile");
     configs.put(KEY, config("a: 1"));
-    assert!(!configs.listen(1, KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"));
-    assert!(configs.listen(1, KEY, "", ""));
+    assert!(!configs.listen(1, &Asker::default(), KEY, "", "270f9e65a80226eccd82c99cdd0dd2fb"));
+    assert!(configs.listen(1, &Asker::default(), KEY, "", ""));
 }
 
 #[test]
 fn listeners_keep_their_tenant_as_they_wrote_it_and_survive_removal() {
     let mut configs = configs();
+    configs.listen(1, &Asker::default(), KEY, "", "");
     configs.put(KEY, config("a: 1"));
-    configs.listen(1, KEY, "", "");
-    configs.listen(2, KEY, "public", "270f9e65a80226eccd82c99cdd0dd2fb");
+    configs.listen(2, &Asker::default(), KEY, "public", "270f9e65a80226eccd82c99cdd0dd2fb");
     configs.remove(KEY, Removal::default());
     assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(2, "public"), (1, "")]);
     assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(2, "public")]);
     configs.put(KEY, config("a: 1"));
     assert_eq!(configs.outdated_listeners(KEY).collect::<Vec<_>>(), [(1, "")]);
-    configs.listen(1, KEY, "public", "");
+    configs.listen(1, &Asker::default(), KEY, "public", "");
     assert_eq!(configs.listeners(KEY).collect::<Vec<_>>(), [(2, "public"), (1, "public")]);
 }
 
@@ -74,7 +74,7 @@ fn listeners_leave_one_by_one_or_with_their_connection() {
     let other = ("public", "DEFAULT_GROUP", "other");
     for connection in [1, 2] {
         for key in [KEY, other] {
-            configs.listen(connection, key, "", "");
+            configs.listen(connection, &Asker::default(), key, "", "");
         }
     }
     assert!(configs.unlisten(1, KEY));
@@ -131,7 +131,7 @@ fn a_snapshot_brings_everything_back_and_replaces_what_was_there() {
     let mut to = configs();
     to.put(("public", "g", "stale"), config("x"));
     to.put(KEY, Config { created_ms: 9, ..config("other") });
-    to.listen(1, KEY, "", "");
+    to.listen(1, &Asker::default(), KEY, "", "");
     assert_eq!(to.restore(&bytes), Ok(2));
     assert!(to.iter().eq(filled().iter()));
     assert_eq!(encoded(&to), bytes);
@@ -144,7 +144,7 @@ fn stores_that_were_told_the_same_write_the_same() {
     let mut stores = [configs(), configs()];
     // Whoever listens first has its place in the store first; that is not to be seen.
     ["c", "b", "a"].into_iter().for_each(|name| {
-        stores[1].listen(1, ("public", "g", name), "", "");
+        stores[1].listen(1, &Asker::default(), ("public", "g", name), "", "");
     });
     for store in &mut stores {
         ["b", "c", "a", "b"].into_iter().enumerate().for_each(|(number, name)| {
@@ -223,6 +223,7 @@ proptest! {
         let mut configs = configs();
         let mut contents: BTreeMap<String, String> = BTreeMap::new();
         let mut listeners: BTreeMap<(u64, String), String> = BTreeMap::new();
+        let mut told_of_more: BTreeSet<(u64, String)> = BTreeSet::new();
         let md5 = |text: &String| Md5::of(text.as_bytes()).as_str().to_owned();
         for (step, connection, name, text) in steps {
             let key = ("public", "g", name.as_str());
@@ -235,8 +236,13 @@ proptest! {
                 2 => {
                     let held = md5(&text);
                     let changed = contents.get(&name).map(md5).unwrap_or_default() != held;
-                    prop_assert_eq!(configs.listen(connection, key, &text, &held), changed);
+                    prop_assert_eq!(configs.listen(connection, &Asker::default(), key, &text, &held), changed);
                     listeners.insert((connection, name.clone()), text);
+                    if changed {
+                        told_of_more.insert((connection, name.clone()));
+                    } else {
+                        told_of_more.remove(&(connection, name.clone()));
+                    }
                 }
                 3 => {
                     let was = listeners.remove(&(connection, name.clone())).is_some();
@@ -256,7 +262,9 @@ proptest! {
             let stored = contents.get(&name).map(md5).unwrap_or_default();
             let mut outdated: Vec<_> = configs.outdated_listeners(key).map(|(of, _)| of).collect();
             outdated.sort_unstable();
-            let expected = listeners.iter().filter(|((_, of), text)| *of == name && md5(text) != stored);
+            let expected = listeners
+                .iter()
+                .filter(|(of, text)| of.1 == name && (md5(text) != stored || told_of_more.contains(of)));
             prop_assert_eq!(outdated, expected.map(|((of, _), _)| *of).collect::<Vec<_>>());
             for connection in 0..3 {
                 let expected = listeners.get(&(connection, name.clone())).map(String::as_str);
@@ -279,7 +287,7 @@ fn a_watcher_is_told_what_is_like_its_pattern() {
     for key in keys {
         configs.put(key, config("x"));
     }
-    configs.listen(8, ("public", "G", "a3"), "", "");
+    configs.listen(8, &Asker::default(), ("public", "G", "a3"), "", "");
     let mut told = |text: &str, received: &[KeyParts<'_>]| {
         let pattern = FuzzyPattern::read(text, "public").unwrap();
         let received = received.iter().map(|key| ConfigKey::new(*key)).collect();

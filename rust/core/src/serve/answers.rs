@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::configs::{Gray, StoredConfig};
+
 /// Status line and headers of an HTTP answer, without Content-Length and the blank line.
 #[derive(Debug, Clone)]
 pub enum Head {
@@ -80,25 +82,25 @@ impl LastDate {
 }
 
 /// The head of a 1.x config answer (protocol/http.md section 3).
-pub fn config_head(
-    kind: &str,
-    md5: &str,
-    last_modified_ms: u64,
-    encrypted_data_key: &str,
-    date: &mut LastDate,
-) -> Head {
+pub fn config_head(config: &StoredConfig, gray: Option<&Gray>, date: &mut LastDate) -> Head {
     let mut head = Vec::with_capacity(360);
     head.extend_from_slice(b"HTTP/1.1 200 OK\r\nConfig-Type: ");
-    push_header_value(&mut head, kind);
+    push_header_value(&mut head, &config.kind);
     head.extend_from_slice(b"\r\nContent-MD5: ");
-    head.extend_from_slice(md5.as_bytes());
+    head.extend_from_slice(config.md5().as_bytes());
     head.extend_from_slice(
         b"\r\nPragma: no-cache\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-cache,no-store\r\n\
           X-Content-Type-Options: nosniff\r\nLast-Modified: ",
     );
-    head.extend_from_slice(date.of(last_modified_ms).as_bytes());
+    head.extend_from_slice(date.of(config.modified_ms).as_bytes());
     head.extend_from_slice(b"\r\nEncrypted-Data-Key: ");
-    push_header_value(&mut head, encrypted_data_key);
+    push_header_value(&mut head, &config.encrypted_data_key);
+    if gray.is_some_and(Gray::is_beta) {
+        head.extend_from_slice(b"\r\nisBeta: true");
+    } else if let Some(tag) = gray.and_then(Gray::tag) {
+        head.extend_from_slice(b"\r\ntag: ");
+        push_header_value(&mut head, tag);
+    }
     head.extend_from_slice(b"\r\nContent-Type: text/plain;charset=UTF-8\r\n");
     Head::Made(head)
 }
@@ -175,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_header_value_cannot_start_another_header() {
-        let head = config_head("text", "0", 0, "key\r\nSet-Cookie: a=b", &mut LastDate::default());
+        let mut configs = crate::configs::Configs::new([7; 16]);
+        let encrypted_data_key = "key\r\nSet-Cookie: a=b".into();
+        configs.put(("n", "g", "d"), crate::configs::Config { encrypted_data_key, ..Default::default() });
+        let head = config_head(configs.get(("n", "g", "d")).unwrap(), None, &mut LastDate::default());
         assert!(!String::from_utf8_lossy(head.as_bytes()).contains("Set-Cookie"));
     }
 }

@@ -8,6 +8,7 @@ use super::answers::json_string;
 use super::config_http::namespace;
 use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok, read};
 use super::text::Text;
+use crate::configs::{Answer, Asker, Gray};
 use crate::limits;
 
 #[derive(Default, Deserialize)]
@@ -58,11 +59,11 @@ pub(super) fn query(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     let Some(request) = read::<QueryRequest<'_>>(call) else {
         return Some(malformed(state));
     };
-    if request.tag.as_deref().is_some_and(|tag| !tag.is_empty()) {
-        return None;
-    }
+    let tag = request.tag.as_deref().filter(|tag| !tag.is_empty());
     let (group, data_id) = (request.group.as_deref()?, request.data_id.as_deref()?);
-    let config = state.configs.get((namespace(request.tenant.as_deref()), group, data_id))?;
+    let key = (namespace(request.tenant.as_deref()), group, data_id);
+    let who = || Asker { tag: tag.or(call.asker().tag), ..call.asker() };
+    let Answer { config, gray } = state.configs.config_for(key, tag.is_some(), who)?;
     let body = &mut state.body;
     open_ok(body, request.request_id.as_deref(), None);
     body.extend_from_slice(b",\"content\":");
@@ -78,7 +79,12 @@ pub(super) fn query(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
     json_string(body, config.md5());
     body.extend_from_slice(b",\"lastModified\":");
     body.extend_from_slice(itoa::Buffer::new().format(config.modified_ms).as_bytes());
-    body.extend_from_slice(b",\"beta\":false");
+    body.extend_from_slice(if gray.is_some_and(Gray::is_beta) { b",\"beta\":true" } else { b",\"beta\":false" });
+    // Only there if a tag decided: Go's and Python's clients take it for a bool (protocol/grpc.md section 4).
+    if let Some(tag) = gray.and_then(Gray::tag) {
+        body.extend_from_slice(b",\"tag\":");
+        json_string(body, tag);
+    }
     close_ok(body);
     Some(Outcome::Answer("ConfigQueryResponse"))
 }
@@ -97,6 +103,7 @@ pub(super) fn batch_listen(state: &mut State, call: &Call<'_>) -> Outcome {
     open_ok(&mut state.body, request.request_id.as_deref(), None);
     state.body.extend_from_slice(b",\"changedConfigs\":[");
     let connection = call.client.connection;
+    let who = call.asker();
     let mut is_first = true;
     for context in contexts {
         let data_id = context.data_id.as_deref().unwrap_or("");
@@ -106,10 +113,10 @@ pub(super) fn batch_listen(state: &mut State, call: &Call<'_>) -> Outcome {
         let md5 = context.md5.as_deref().unwrap_or("");
         let key = (namespace(Some(tenant)), group, data_id);
         let changed = if request.listen {
-            state.configs.listen(connection, key, tenant, md5)
+            state.configs.listen(connection, &who, key, tenant, md5)
         } else {
             state.configs.unlisten(connection, key);
-            state.configs.md5_of(key) != md5
+            state.configs.md5_for(key, || who) != md5
         };
         if !changed {
             continue;

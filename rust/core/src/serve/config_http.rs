@@ -8,7 +8,7 @@ use super::answers::{self, Head};
 use super::event::{Event, ListenKey, LongPoll};
 use super::http::{Call, Outcome};
 use super::input::DEFAULT_NAMESPACE;
-use crate::configs::KeyParts;
+use crate::configs::{Answer, Asker, Gray, KeyParts};
 use crate::limits;
 
 /// Between the parts of a key, and after each key.
@@ -16,7 +16,7 @@ const WORD_END: char = '\u{2}';
 const LINE_END: char = '\u{1}';
 
 /// Parameters that ask for something else than the content.
-const OTHER_QUESTIONS: [&str; 6] = ["tag", "show", "search", "export", "exportV2", "beta"];
+const OTHER_QUESTIONS: [&str; 5] = ["show", "search", "export", "exportV2", "beta"];
 
 /// The parameter that asks for what is committed now: whether that is here is decided by the leader of the cluster.
 const LINEARIZABLE: &str = "linearizable";
@@ -29,33 +29,38 @@ pub fn get_v1(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
         return None;
     }
     let key = (namespace(call.get("tenant")), call.get("group")?, call.get("dataId")?);
-    write_v1(state, key).map(Outcome::Answer)
+    write_v1(state, key, call.get("tag").is_some(), || call.asker()).map(Outcome::Answer)
 }
 
-/// Appends a config as the v1 API gives it, if it is there.
-pub fn write_v1(state: &mut State, key: KeyParts<'_>) -> Option<Head> {
-    let config = state.configs.get(key)?;
+/// Appends what a client gets of a config as the v1 API gives it, if it gets anything (see `Configs::config_for`).
+pub fn write_v1<'a>(
+    state: &mut State,
+    key: KeyParts<'_>,
+    by_tag: bool,
+    who: impl FnOnce() -> Asker<'a>,
+) -> Option<Head> {
+    let Answer { config, gray } = state.configs.config_for(key, by_tag, who)?;
     state.body.extend_from_slice(&config.content);
-    Some(answers::config_head(
-        &config.kind,
-        config.md5(),
-        config.modified_ms,
-        &config.encrypted_data_key,
-        &mut state.last_date,
-    ))
+    Some(answers::config_head(config, gray, &mut state.last_date))
 }
 
 pub fn get_v3(state: &mut State, call: &Call<'_>) -> Option<Outcome> {
-    if call.get("tag").is_some() || call.flag(LINEARIZABLE, false) {
+    if call.flag(LINEARIZABLE, false) {
         return None;
     }
     let group = call.get("groupName").or_else(|| call.get("group"))?;
-    write_v3(state, (namespace(call.get("namespaceId")), group, call.get("dataId")?)).map(Outcome::Answer)
+    let key = (namespace(call.get("namespaceId")), group, call.get("dataId")?);
+    write_v3(state, key, call.get("tag").is_some(), || call.asker()).map(Outcome::Answer)
 }
 
-/// Appends a config as the v3 client API gives it, if it is there.
-pub fn write_v3(state: &mut State, key: KeyParts<'_>) -> Option<Head> {
-    let config = state.configs.get(key)?;
+/// Appends what a client gets of a config as the v3 client API gives it, if it gets anything.
+pub fn write_v3<'a>(
+    state: &mut State,
+    key: KeyParts<'_>,
+    by_tag: bool,
+    who: impl FnOnce() -> Asker<'a>,
+) -> Option<Head> {
+    let Answer { config, gray } = state.configs.config_for(key, by_tag, who)?;
     let body = &mut state.body;
     body.extend_from_slice(
         b"{\"code\":0,\"message\":\"success\",\"data\":{\"resultCode\":200,\"errorCode\":0,\"message\":null,\"requestId\":null,\"content\":",
@@ -69,7 +74,14 @@ pub fn write_v3(state: &mut State, key: KeyParts<'_>) -> Option<Head> {
     answers::json_string(body, config.md5());
     body.extend_from_slice(b",\"lastModified\":");
     body.extend_from_slice(itoa::Buffer::new().format(config.modified_ms).as_bytes());
-    body.extend_from_slice(b",\"tag\":null,\"beta\":false,\"success\":true}}");
+    body.extend_from_slice(b",\"tag\":");
+    match gray.and_then(Gray::tag) {
+        Some(tag) => answers::json_string(body, tag),
+        None => body.extend_from_slice(b"null"),
+    }
+    let is_beta = gray.is_some_and(Gray::is_beta);
+    body.extend_from_slice(if is_beta { b",\"beta\":true" } else { b",\"beta\":false" });
+    body.extend_from_slice(b",\"success\":true}}");
     Some(answers::OK_JSON)
 }
 
@@ -79,8 +91,10 @@ pub fn listen(state: &mut State, call: &Call<'_>) -> Outcome {
         state.body.extend_from_slice(b"caused: invalid probeModify;");
         return Outcome::Answer(answers::BAD_REQUEST_CONFIG);
     };
+    let who = call.asker();
     let changed = keys.iter().filter(|(key, md5)| {
-        let held = state.configs.md5_of((namespace(key.tenant.as_deref()), &key.group, &key.data_id));
+        let key = (namespace(key.tenant.as_deref()), &*key.group, &*key.data_id);
+        let held = state.configs.md5_for(key, || who);
         held != md5
     });
     write_keys(&mut state.body, changed.map(|(key, _)| key));
@@ -92,8 +106,9 @@ pub fn listen(state: &mut State, call: &Call<'_>) -> Outcome {
     match timeout_ms {
         Some(timeout_ms) if hangs => {
             let hang_ms = timeout_ms.saturating_sub(500).clamp(10_000, limits::LONG_POLL_MS_MAX);
-            let (client_ip, connection, call) = (call.client_ip().to_owned(), call.connection, call.call);
-            state.events.push(Event::LongPoll(LongPoll { connection, call, client_ip, keys, hang_ms }));
+            let (connection, call) = (call.connection, call.call);
+            let (client_ip, tag) = (who.ip.to_owned(), who.tag.map(str::to_owned));
+            state.events.push(Event::LongPoll(LongPoll { connection, call, client_ip, tag, keys, hang_ms }));
             Outcome::Hanging
         }
         _ => Outcome::Answer(answers::OK_CONFIG),

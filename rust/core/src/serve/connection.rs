@@ -1,5 +1,7 @@
 //! One client connection: which engine reads its bytes, and how requests and answers pass between engine and router.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hashbrown::HashMap;
 
@@ -8,6 +10,7 @@ use super::event::{ConnectionReady, Event};
 use super::grpc::{Acknowledgement, ConnectionSetup, Outcome as GrpcOutcome};
 use super::http::{Outcome as HttpOutcome, Standing};
 use super::{CallId, ConnectionId, State, grpc, http};
+use crate::configs::Labels;
 use crate::grpc::payload::Payload;
 use crate::grpc::{Grpc, GrpcEvent, Method, Status};
 use crate::http1::{Http1, Step};
@@ -43,6 +46,8 @@ pub struct Client {
     pub version: Box<str>,
     /// Blank if the client said nothing of it.
     pub(super) app: Box<str>,
+    /// What the set-up said of the client, for rules that go by labels.
+    pub(super) labels: Arc<Labels>,
 }
 
 impl Client {
@@ -181,6 +186,7 @@ impl Connection {
                     said_ip: Box::default(),
                     version: Box::default(),
                     app: Box::default(),
+                    labels: Arc::default(),
                 },
                 stream: None,
                 held: HashMap::new(),
@@ -478,6 +484,8 @@ impl GrpcSide {
         let labels = setup.labels.unwrap_or_default();
         self.client.version = setup.client_version.as_deref().unwrap_or_default().into();
         self.client.app = labels.get(APP_LABEL).and_then(Option::as_deref).unwrap_or_default().into();
+        let told = labels.iter().filter_map(|(name, value)| Some((name.as_ref(), value.as_deref()?)));
+        self.client.labels = Arc::new(Labels::new(told));
         state.events.push(Event::ConnectionReady(ConnectionReady {
             connection: self.client.connection,
             connection_id: self.client.connection_id.to_string(),

@@ -116,8 +116,11 @@ pub struct ListenKey {
 pub struct LongPoll {
     pub connection: ConnectionId,
     pub call: CallId,
-    /// As proxies name it, else the socket's.
+    /// As proxies name it, else the socket's: gray releases may be for it.
     pub client_ip: String,
+    /// The tag that the client has.
+    pub tag: Option<String>,
+    /// Each with the md5 of what the client holds.
     pub keys: Vec<(ListenKey, String)>,
     pub hang_ms: u64,
 }

@@ -10,6 +10,7 @@ use super::answers::json_string;
 use super::event::{Event, GrpcRequest, Watchable};
 use super::text::Text;
 use super::{CallId, Client, State, config_grpc, fuzzy_grpc, naming_grpc};
+use crate::configs::Asker;
 use crate::grpc::payload::Payload;
 
 /// What became of a request. The answer's JSON is left in `State::body`.
@@ -108,6 +109,17 @@ fn hand_up(state: &mut State, call: &Call<'_>, message: &Bytes, authorized: bool
         remote_ip: client.remote_ip.to_string(),
         authorized,
     }));
+}
+
+/// The tag that a client has, in the headers of a request or in what it said of itself.
+const TAG: &str = "Vipserver-Tag";
+
+impl Call<'_> {
+    /// What the rules of gray releases may look at.
+    pub fn asker(&self) -> Asker<'_> {
+        let tag = self.payload.header(TAG).or_else(|| self.client.labels.get(TAG)).filter(|tag| !tag.is_empty());
+        Asker { ip: self.client.client_ip(), tag, labels: Some(&self.client.labels) }
+    }
 }
 
 /// A request of which only the id matters.

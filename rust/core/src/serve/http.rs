@@ -8,6 +8,7 @@ use super::access::bearer;
 use super::answers::{self, Head};
 use super::event::{Event, HttpRequest};
 use super::{CallId, ConnectionId, State, config_http, naming_http};
+use crate::configs::Asker;
 use crate::http1::{Params, Request};
 
 /// What became of a request.
@@ -45,6 +46,12 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// What the rules of gray releases may look at. A tag that is asked for comes before the one that the client has.
+    pub fn asker(&self) -> Asker<'_> {
+        let tag = self.get("tag").or_else(|| self.request.header("vipserver-tag")).filter(|tag| !tag.is_empty());
+        Asker { ip: self.client_ip(), tag, labels: None }
     }
 
     pub fn flag(&self, name: &str, default: bool) -> bool {

@@ -36,7 +36,7 @@ pub use snapshot::{DecodedSnapshot, Frozen, SnapshotError};
 
 use slab::Slab;
 
-use crate::configs::{Configs, KeyParts};
+use crate::configs::{Asker, Configs, KeyParts};
 
 use crate::grpc::GrpcEvent;
 use crate::limits;
@@ -341,11 +341,23 @@ impl Hub {
         self.with(id, |connection, state| connection.reply_grpc(state, call, kind, body));
     }
 
-    /// Answers a query for a config in the shape of the v1 or the v3 client API; false if the config is not there.
-    pub fn reply_config(&mut self, id: ConnectionId, call: CallId, key: KeyParts<'_>, v3: bool) -> bool {
-        self.state.body.clear();
-        let write = if v3 { config_http::write_v3 } else { config_http::write_v1 };
-        let Some(head) = write(&mut self.state, key) else { return false };
+    /// Answers a query for a config in the shape of the v1 or the v3 client API; false if the client gets nothing.
+    pub fn reply_config(
+        &mut self,
+        id: ConnectionId,
+        call: CallId,
+        key: KeyParts<'_>,
+        (by_tag, who): (bool, Asker<'_>),
+        v3: bool,
+    ) -> bool {
+        let state = &mut self.state;
+        state.body.clear();
+        let head = if v3 {
+            config_http::write_v3(state, key, by_tag, || who)
+        } else {
+            config_http::write_v1(state, key, by_tag, || who)
+        };
+        let Some(head) = head else { return false };
         self.with(id, |connection, state| connection.reply_http_head(state, call, &head));
         true
     }

@@ -50,10 +50,10 @@ impl Hub {
         self.push_rendered(id, &info)
     }
 
-    /// Tells every gRPC listener of the config that it has changed.
+    /// Tells the gRPC listeners of the config that it has changed, but for those whose version of it has not.
     pub fn push_config_change(&mut self, key: (&str, &str, &str)) -> Vec<(ConnectionId, u64)> {
         let listeners: Vec<ConnectionId> =
-            self.state.configs.listeners(key).map(|(connection, _)| connection).collect();
+            self.state.configs.outdated_listeners(key).map(|(connection, _)| connection).collect();
         listeners
             .into_iter()
             .filter_map(|connection| Some((connection, self.push_config_change_to(connection, key)?)))
@@ -63,6 +63,7 @@ impl Hub {
     /// Tells one listener. `None` if it does not listen any more or has no stream.
     pub fn push_config_change_to(&mut self, id: ConnectionId, key: (&str, &str, &str)) -> Option<u64> {
         let tenant = self.state.configs.listener_tenant(id, key)?.to_owned();
+        self.state.configs.notified(id, key);
         let (_, group, data_id) = key;
         let request_id = self.next_request_id();
         let mut body = open(request_id);

@@ -204,6 +204,7 @@ fn error_before_set_up(kind: &str) -> String {
         said_ip: Box::default(),
         version: Box::default(),
         app: Box::default(),
+        labels: Default::default(),
     };
     let message = crate::grpc::payload::encode(kind, b"{}");
     let outcome = grpc::route(&mut hub.state, &client, 1, &message, true);
