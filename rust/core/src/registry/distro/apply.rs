@@ -11,6 +11,7 @@ use super::hash::Who;
 use super::holders::{HolderName, OWN};
 use super::record::{Cause, Stamp};
 use super::removals::{PublisherId, Removal, SAID_SO};
+use super::rules::{Rule, holds};
 use crate::limits::DISTRO_BATCH_BYTES_MAX;
 
 /// What came of a batch.
@@ -60,7 +61,7 @@ impl Registry {
                 applied.older += 1;
                 continue;
             }
-            if known.is_news && holder != OWN {
+            if known.is_news && (holder != OWN || !holds(Rule::OwnIsOwn)) {
                 self.take_in(holder, record, &known, now_ms);
                 applied.applied += 1;
                 continue;
@@ -96,11 +97,11 @@ impl Registry {
         let key = self.digester.record_key(service, who);
         let link = self.find_publication(publisher, record.key);
         let known = link.and_then(|link| distro.version(link)).or_else(|| distro.removed_version(key));
-        let version = (record.epoch, &*distro.holders.get(holder).name, record.revision);
+        let version = (counted(record.epoch), &*distro.holders.get(holder).name, record.revision);
         Known {
             key,
             link,
-            is_news: known.is_none_or(|known| known < version),
+            is_news: known.is_none_or(|known| known < version || !holds(Rule::NewerCounts)),
             is_newer: known.is_some_and(|known| known > version),
         }
     }
@@ -137,7 +138,9 @@ impl Registry {
             Publishing::Address(ip, port) => Publisher::address(ip, port, true),
         };
         let link = self.place(&publisher, key, instances, Cause::Told(stamp), now_ms);
-        self.end_beats(link);
+        if holds(Rule::HolderTimesBeats) {
+            self.end_beats(link);
+        }
     }
 
     fn take_in_removal(&mut self, holder: u32, record: &Record<'_>, known: &Known, now_ms: u64) {
@@ -196,11 +199,16 @@ impl Distro {
     /// Epoch, holder, revision.
     fn version(&self, link: u32) -> Option<(u32, &HolderName, u64)> {
         let stamp = self.stamp(link)?;
-        Some((stamp.epoch, &self.holders.get(stamp.holder).name, stamp.revision))
+        Some((counted(stamp.epoch), &self.holders.get(stamp.holder).name, stamp.revision))
     }
 
     fn removed_version(&self, key: Digest) -> Option<(u32, &HolderName, u64)> {
         let removal = self.removals.get(key)?;
-        Some((removal.epoch, &removal.holder, removal.revision))
+        Some((counted(removal.epoch), &removal.holder, removal.revision))
     }
+}
+
+/// What of an epoch counts where versions are compared.
+fn counted(epoch: u32) -> u32 {
+    if holds(Rule::EpochDecides) { epoch } else { 0 }
 }

@@ -22,6 +22,7 @@ mod outgoing;
 mod ownership;
 mod record;
 mod removals;
+mod rules;
 mod tree;
 mod view;
 

@@ -12,6 +12,7 @@ use super::hash::Who;
 use super::holders::OWN;
 use super::outgoing::Change;
 use super::removals::{PublisherId, Removal, SAID_SO};
+use super::rules::{Rule, holds};
 
 /// The version of a record, and what else is known of it beside its entries.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,7 +154,7 @@ impl Registry {
         let known_ms = if is_new { known_ms } else { Some(stamp.published_ms) };
         if let Some(removal) = removal {
             stamp.epoch = removal.epoch.saturating_add(u32::from(removal.holder != own));
-        } else if !is_new && stamp.holder != OWN {
+        } else if !is_new && stamp.holder != OWN && holds(Rule::TakingOverRaisesEpoch) {
             stamp.epoch = stamp.epoch.saturating_add(1);
         }
         (stamp.holder, stamp.revision) = (OWN, next);

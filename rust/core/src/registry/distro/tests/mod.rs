@@ -3,6 +3,7 @@
 mod claims;
 mod damage;
 mod hidden;
+mod laws;
 mod moves;
 mod repair;
 mod twins;

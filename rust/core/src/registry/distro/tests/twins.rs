@@ -3,10 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
-const KEYS: [(&str, &str, &str); 2] = [KEY, ("public", "DEFAULT_GROUP", "other")];
+pub(super) const KEYS: [(&str, &str, &str); 2] = [KEY, ("public", "DEFAULT_GROUP", "other")];
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     /// A connection of a node publishes instances (their addresses, and a weight for all).
     Publish(usize, u64, usize, Vec<u8>, u8),
     Close(usize, u64),
@@ -22,11 +22,12 @@ enum Step {
     Deliver(prop::sample::Index, usize),
     Adopt(usize, usize),
     Restart(usize),
-    Forget(usize),
+    /// A node forgets what it removed itself, up to a revision, and what others have removed that is old.
+    Forget(usize, u64),
     Pass(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let (node, key, address) = (0..3usize, 0..2usize, 0..4u8);
     prop_oneof![
         4 => (node.clone(), 0..3u64, key.clone(), prop::collection::vec(0..4u8, 0..3), 1..4u8)
@@ -41,19 +42,19 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (any::<prop::sample::Index>(), node.clone()).prop_map(|(m, n)| Step::Deliver(m, n)),
         1 => (node.clone(), node.clone()).prop_map(|(n, of)| Step::Adopt(n, of)),
         1 => node.clone().prop_map(Step::Restart),
-        1 => node.prop_map(Step::Forget),
+        1 => (node, prop::sample::select(vec![0, u64::MAX])).prop_map(|(n, up_to)| Step::Forget(n, up_to)),
         2 => prop::sample::select(vec![0, 1, 3_000, 16_000, 61_000]).prop_map(Step::Pass),
     ]
 }
 
-struct World {
+pub(super) struct World {
     nodes: [Registry; 3],
     boots: [u64; 3],
     now_ms: u64,
     messages: Vec<Vec<u8>>,
 }
 
-const IDS: [&str; 3] = ["a", "b", "c"];
+pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
 
 fn weighted(ip: u8, weight: u8) -> Instance {
     Instance { weight: weight.into(), ..instance(&format!("10.0.0.{ip}"), 80) }
@@ -110,8 +111,8 @@ impl World {
                 self.boots[node] += 1;
                 self.nodes[node] = run(IDS[node], self.boots[node]);
             }
-            Step::Forget(node) => {
-                self.nodes[node].distro_forget_removals(now_ms, 0);
+            Step::Forget(node, up_to) => {
+                self.nodes[node].distro_forget_removals(now_ms, up_to);
             }
             Step::Pass(time_ms) => self.now_ms += time_ms,
         }
@@ -185,50 +186,60 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn whatever_happens_to_messages_all_agree_after_comparing(steps in prop::collection::vec(step(), 1..80)) {
-        let mut world = World::new();
-        for step in steps {
-            world.apply(step);
-            for node in &mut world.nodes {
-                for key in 0..KEYS.len() {
-                    prop_assert_eq!(shown(node, key), expected(node, key));
-                }
+        play(steps)?;
+    }
+}
+
+/// Plays one history, and looks at everything on the way and in the end.
+pub(super) fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut world = World::new();
+    for step in steps {
+        let before = world.nodes.each_ref().map(laws::versions);
+        world.apply(step.clone());
+        let after = world.nodes.each_ref().map(laws::versions);
+        let broken = laws::broken(&before, &after, &step, world.boots);
+        prop_assert!(broken.is_none(), "{:?}", broken);
+        for node in &mut world.nodes {
+            for key in 0..KEYS.len() {
+                prop_assert_eq!(shown(node, key), expected(node, key));
             }
         }
-        world.settle();
-        for (key, parts) in KEYS.into_iter().enumerate() {
-            let digests = world.nodes.each_ref().map(|node| node.service_digest(parts).unwrap_or(0));
-            prop_assert_eq!(digests, [digests[0]; 3]);
-            let [one, two, three] = &mut world.nodes;
-            let lists = [shown(one, key), shown(two, key), shown(three, key)];
-            prop_assert_eq!(&lists[0], &lists[1]);
-            prop_assert_eq!(&lists[0], &lists[2]);
-        }
-        // A list from scratch, and all that went: nothing is left in any sum.
-        for (node, id) in world.nodes.iter_mut().zip(IDS) {
-            let others = node.distro_holders();
-            for view in others.iter().filter(|view| &*view.node_id != id) {
-                for ip in 0..4 {
-                    for key in KEYS {
-                        node.withdraw(&address(ip), key, world.now_ms);
-                    }
-                }
-                node.distro_drop((&view.node_id, view.boot), false, world.now_ms);
-            }
-            for connection in 0..3 {
-                node.drop_publisher(&Publisher::Connection(connection), world.now_ms);
-            }
+    }
+    world.settle();
+    for (key, parts) in KEYS.into_iter().enumerate() {
+        let digests = world.nodes.each_ref().map(|node| node.service_digest(parts).unwrap_or(0));
+        prop_assert_eq!(digests, [digests[0]; 3]);
+        let [one, two, three] = &mut world.nodes;
+        let lists = [shown(one, key), shown(two, key), shown(three, key)];
+        prop_assert_eq!(&lists[0], &lists[1]);
+        prop_assert_eq!(&lists[0], &lists[2]);
+    }
+    // A list from scratch, and all that went: nothing is left in any sum.
+    for (node, id) in world.nodes.iter_mut().zip(IDS) {
+        let others = node.distro_holders();
+        for view in others.iter().filter(|view| &*view.node_id != id) {
             for ip in 0..4 {
                 for key in KEYS {
                     node.withdraw(&address(ip), key, world.now_ms);
                 }
             }
-            for key in KEYS {
-                prop_assert_eq!(node.service_digest(key).unwrap_or(0), 0);
-            }
-            prop_assert_eq!(node.distro_holders().len(), 1);
-            let left = &node.distro_holders()[0];
-            prop_assert_eq!((left.records, left.instances, left.digest), (0, 0, 0));
-            prop_assert_eq!(node.counts().instances, 0);
+            node.distro_drop((&view.node_id, view.boot), false, world.now_ms);
         }
+        for connection in 0..3 {
+            node.drop_publisher(&Publisher::Connection(connection), world.now_ms);
+        }
+        for ip in 0..4 {
+            for key in KEYS {
+                node.withdraw(&address(ip), key, world.now_ms);
+            }
+        }
+        for key in KEYS {
+            prop_assert_eq!(node.service_digest(key).unwrap_or(0), 0);
+        }
+        prop_assert_eq!(node.distro_holders().len(), 1);
+        let left = &node.distro_holders()[0];
+        prop_assert_eq!((left.records, left.instances, left.digest), (0, 0, 0));
+        prop_assert_eq!(node.counts().instances, 0);
     }
+    Ok(())
 }
