@@ -504,6 +504,10 @@ class Hub:
         """ServiceInfo JSON; an unknown service has no hosts."""
 
     def list_services(self, namespace: str, group: str, page_no: int, page_size: int) -> tuple[int, list[str]]: ...
+    def dotted_services(self, namespace: str, name: str) -> tuple[list[tuple[str, str, str]], bool]:
+        """(namespace, group, service) of the services that read `service.group` in any case, the longest names of
+        services first; and whether names of services end with it."""
+
     # Metadata of services, clusters and instances; changes are JSON as `naming.changes` writes it.
     @staticmethod
     def check_metadata_change(change: bytes) -> None:

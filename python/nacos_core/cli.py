@@ -138,6 +138,8 @@ def _announce_addresses(node: "Node") -> None:
     host = f"[{node.host}]" if ":" in node.host else node.host
     _say(f"nacos-core {__version__}")
     _say(f"HTTP http://{host}:{node.http_port}/nacos, gRPC {host}:{node.grpc_port}")
+    if node.dns_port is not None:
+        _say(f"DNS {host}:{node.dns_port}, names end with .nacos")
     _say(f"data folder {node.data.resolve()}")
     _say(f"authentication {'on' if node.settings.auth else 'off'}")
 

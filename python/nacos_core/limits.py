@@ -100,6 +100,22 @@ UDP_DATAGRAM_BYTES_MAX: Final = 65_000
 UDP_PLAIN_BYTES_MAX: Final = 1024
 """Datagrams of this size and above are compressed."""
 
+# DNS
+DNS_HEADER_BYTES: Final = 12
+DNS_PLAIN_UDP_BYTES_MAX: Final = 512
+"""What a client takes that does not say more (RFC 1035 section 4.2.1)."""
+DNS_UDP_BYTES_MAX: Final = 1232
+"""Fits into one packet on every path: the recommendation of the resolvers' makers (DNS flag day 2020)."""
+DNS_TCP_BYTES_MAX: Final = 65_535
+DNS_ADDRESSES_COUNT_MAX: Final = 16
+"""Of a larger service as many are drawn for each answer; so many addresses fit into 512 bytes."""
+DNS_TTL_SECONDS: Final = 3
+DNS_NEGATIVE_TTL_SECONDS: Final = 1
+DNS_CONNECTIONS_COUNT_MAX: Final = 64
+DNS_CONNECTION_SECONDS: Final = 10.0
+"""How long a TCP client may take for one question."""
+DNS_DATAGRAMS_PER_TURN: Final = 8
+
 # Liveness
 EXPIRY_INTERVAL_SECONDS: Final = 1.0
 EMPTY_SERVICE_FIRST_SCAN_SECONDS: Final = 30.0

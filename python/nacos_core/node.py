@@ -51,6 +51,7 @@ from nacos_core.surroundings import Surroundings
 if TYPE_CHECKING:
     from nacos_core.drivers.cluster import ClusterDriver
     from nacos_core.drivers.distro import DistroDriver
+    from nacos_core.drivers.dns import DnsPort
     from nacos_core.drivers.forwarding import Forwarding
     from nacos_core.drivers.health import HealthChecks
     from nacos_core.peers.network import Listener
@@ -229,6 +230,7 @@ class Node:
         )
         dispatcher = Dispatcher(context=context, pushes=self._pushes, forwarding=self._make_forwarding())
         self._dispatch = dispatcher.dispatch
+        self._dns = self._make_dns(resources)
         self._streams = Streams(hub=self._hub, wall_clock=wall_clock, dispatch=dispatcher.dispatch, settle=self._settle)
         self._reactor = None if self._listeners is None else _make_reactor(self._hub, self._listeners)
         self.naming = Naming(
@@ -255,6 +257,11 @@ class Node:
     def grpc_port(self) -> int | None:
         """None: no sockets."""
         return None if self._listeners is None else self._listeners.http_port + limits.GRPC_PORT_OFFSET
+
+    @property
+    def dns_port(self) -> int | None:
+        """None: services are not found by DNS."""
+        return None if self._dns is None else self._dns.port
 
     @property
     def raft(self) -> Replica:
@@ -302,6 +309,8 @@ class Node:
         if self._reactor is not None and self._udp_port is not None:
             start(self._pump)
             start(self._udp_port.run)
+        if self._dns is not None:
+            start(self._dns.run)
         await self._raft.wait_applied(self._raft.replica.is_caught_up)
         if self._distro is not None:
             await self._distro.wait_serving()
@@ -503,6 +512,22 @@ class Node:
         return make_driver(
             *node, hub=self._hub, cluster=self._cluster, wall_clock=self._wall_clock, settle=self._settle
         )
+
+    def _make_dns(self, resources: ExitStack) -> "DnsPort | None":
+        if self.settings.dns_port is None:
+            return None
+        from nacos_core.drivers.dns import DnsPort
+
+        port = DnsPort(
+            address=resolve(self.settings.host)[0],
+            port=self.settings.dns_port,
+            hub=self._hub,
+            wall_clock=self._wall_clock,
+            is_ready=lambda: self._is_ready,
+            chance=random.Random(self._entropy(8)).random,
+        )
+        resources.callback(port.close)
+        return port
 
     def _why_not_ready(self) -> str:
         if self._is_stopping:

@@ -32,6 +32,8 @@ class Settings:
     auth: bool = False
     insecure: bool = False
     log_level: str = "info"
+    dns_port: int | None = None
+    """UDP and TCP, on the first address of ``host``; 0: a free one; None: services are not found by DNS."""
     push_merge_ms: int = 100
     config_validation: Strictness = Strictness.OFF
     """What happens to a content that is not what its type says."""
@@ -136,6 +138,7 @@ OPTIONS: Final = (
     Option("data", _folder, "data folder (./nacos-data)", "DIR"),
     Option("auth", _switch, "authentication (off)", "on|off"),
     Option("insecure", _switch, "allow a non-loopback address with authentication off", is_flag=True),
+    Option("dns_port", _number(0, 65_535), "answers DNS queries for services there; 0 takes a free one (none)", "PORT"),
     Option("log_level", _log_level, "debug, info, warning or error (info)", "LEVEL"),
     Option("cluster", _text, "the members that begin together, host:port of each, by commas", "LIST"),
     Option("join", _text, "a member of the cluster that this node is to join", "HOST:PORT"),

@@ -10,7 +10,7 @@ import pytest
 import nacos_core
 
 SOURCE = Path(nacos_core.__file__).parent
-PURE = ("raft", "distro", "cluster", "config", "namespaces", "naming", "push", "auth", "locks")
+PURE = ("raft", "distro", "cluster", "config", "namespaces", "naming", "push", "auth", "locks", "dns")
 FORBIDDEN = {"trio", "socket", "time", "random", "secrets", "os", "threading", "asyncio", "pathlib", "datetime"}
 FORBIDDEN |= {"uuid", "select", "subprocess"}
 

@@ -255,6 +255,16 @@ impl Hub {
         Ok((count, names.into_iter().map(str::to_owned).collect()))
     }
 
+    /// Services by a name of DNS, and whether there are names below it.
+    fn dotted_services(&self, namespace: &str, name: &str) -> (Vec<(String, String, String)>, bool) {
+        let found = self.lock().registry().dotted(namespace, name);
+        let keys = found.services.iter().map(|key| {
+            let (namespace, group, name) = key.parts();
+            (namespace.to_owned(), group.to_owned(), name.to_owned())
+        });
+        (keys.collect(), found.is_above)
+    }
+
     // --- metadata of services, clusters and instances
 
     #[staticmethod]

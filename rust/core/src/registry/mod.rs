@@ -13,6 +13,7 @@ mod deadlines;
 mod declared;
 mod digest;
 pub mod distro;
+mod dotted;
 mod error;
 mod expiry;
 mod fuzzy;
@@ -44,6 +45,7 @@ pub use change::{ChangeRefused, Expiry, InstanceName, MetadataChange, ServiceFie
 pub use checks::CheckedInstance;
 pub use clients::{Published, Subscribed};
 pub use declared::{ClusterRecord, HealthChecker, Selector};
+pub use dotted::Dotted;
 pub use error::RegistryError;
 pub(crate) use fuzzy::Watches;
 pub use fuzzy::{Difference, FuzzyPattern, TooManyPatterns};

@@ -201,6 +201,17 @@ impl Services {
         services.filter(|id| pattern.is_met_by(self.services[*id as usize].key.parts()))
     }
 
+    /// The groups of a namespace, whatever its case, each with its published services; in no order.
+    pub(super) fn groups_of(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&str, impl Iterator<Item = &ResourceKey>)> {
+        self.groups.iter().filter(move |of| of.namespace.eq_ignore_ascii_case(namespace)).map(|of| {
+            let keys = of.services.iter().map(|id| &self.services[*id as usize].key);
+            (&*of.group, keys)
+        })
+    }
+
     /// Notes that a publication's part in the list of a service went from `before` to `after`.
     pub(super) fn shift(&mut self, service: u32, before: Digest, after: Digest, now_ms: u64) {
         if before == after {

@@ -1,6 +1,7 @@
 //! What the registry promises, shown from outside. Times are milliseconds of an imagined wall clock.
 
 mod answers;
+mod dotted;
 mod heartbeats;
 mod kinds;
 mod metadata;
