@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from wire.client import Closed, GrpcConnection, call_http
@@ -41,7 +42,7 @@ def listed(node: NodeProcess) -> list[str]:
     return sorted(host["ip"] for host in answer.json["hosts"])
 
 
-class _Task:
+class _Task(ABC):
     """Something that a thread does until the block ends; what went wrong in it is raised there."""
 
     def __init__(self) -> None:
@@ -65,8 +66,9 @@ class _Task:
         except BaseException as error:
             self._error = error
 
+    @abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """What it does until it is over."""
 
 
 class Consumer(_Task):
