@@ -82,6 +82,7 @@ impl Configs {
         }
         // They came in key order, so the map is built at once.
         self.order = order.into_iter().collect();
+        self.watches.forget_matches();
         self.history = History {
             last_id: configs.last_id,
             looked_to_id: configs.looked_to_id,

@@ -22,6 +22,7 @@ impl Configs {
             None => {
                 let config = Arc::new(config.with_id(self.history.next_id()));
                 self.order.insert(self.entries[id as usize].key.clone(), id);
+                self.watches.note(&self.entries[id as usize].key, true);
                 self.count_one_more(id);
                 (Arc::clone(&config), Some(Change::Inserted(config)))
             }
@@ -39,6 +40,7 @@ impl Configs {
         let entry = &mut self.entries[id as usize];
         let removed = entry.config.take()?;
         self.order.remove(&entry.key);
+        self.watches.note(&entry.key, false);
         self.count_one_less(id);
         self.record(id, Change::Removed(Arc::clone(&removed), Box::new(removal)));
         Some(removed)

@@ -305,3 +305,21 @@ fn a_watcher_is_told_what_is_like_its_pattern() {
     configs.drop_watcher(1);
     assert!(configs.watches.is_empty());
 }
+
+#[test]
+fn a_watcher_that_asks_again_is_told_what_has_come_and_gone_since() {
+    let mut configs = configs();
+    let pattern = FuzzyPattern::read("public>>*>>demo*", "public").unwrap();
+    let told = |configs: &mut Configs| configs.watch(1, &pattern, &BTreeSet::new()).unwrap().keys;
+    let other = ("public", "DEFAULT_GROUP", "demo-2");
+    configs.put(KEY, config("1"));
+    assert_eq!(told(&mut configs), [ConfigKey::new(KEY)]);
+    configs.put(other, config("1"));
+    assert_eq!(told(&mut configs), [ConfigKey::new(other), ConfigKey::new(KEY)]);
+    let mut snapshot = Vec::new();
+    configs.encode(&mut snapshot);
+    configs.remove(KEY, Removal::default());
+    assert_eq!(told(&mut configs), [ConfigKey::new(other)]);
+    configs.restore(&snapshot).unwrap();
+    assert_eq!(told(&mut configs), [ConfigKey::new(other), ConfigKey::new(KEY)]);
+}

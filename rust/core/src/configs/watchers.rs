@@ -22,8 +22,8 @@ impl Configs {
             self.order.range(first..).map(|(key, _)| key).take_while(|key| {
                 key.namespace() == pattern.namespace() && group.is_none_or(|group| key.group() == group)
             });
-        let matches = near.filter(|key| pattern.is_met_by(key.parts()));
-        Ok(Difference::between(pattern, received, matches, |key| self.get(key.parts()).is_some()))
+        let matches = self.watches.matches(pattern, near.filter(|key| pattern.is_met_by(key.parts())));
+        Ok(Difference::between(pattern, received, &matches, |key| self.get(key.parts()).is_some()))
     }
 
     /// Ends a watch. False if there was none.

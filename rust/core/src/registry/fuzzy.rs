@@ -109,29 +109,36 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Between what a watcher has and what there is. `matches` are those like the pattern, `is_there` says of any.
-    pub(crate) fn between<'a>(
+    /// Between what a watcher has and what there is. `matches` are those like the pattern, or as many as are told;
+    /// `is_there` says of any.
+    pub(crate) fn between(
         pattern: &FuzzyPattern,
         received: &BTreeSet<ResourceKey>,
-        matches: impl Iterator<Item = &'a ResourceKey>,
+        matches: &BTreeSet<ResourceKey>,
         is_there: impl Fn(&ResourceKey) -> bool,
     ) -> Self {
         let like_it = received.iter().filter(|key| pattern.is_met_by(key.parts()));
         let (kept, mut keys): (Vec<_>, Vec<_>) = like_it.cloned().partition(|key| is_there(key));
-        let mut missing: Vec<_> = matches.filter(|key| !received.contains(*key)).cloned().collect();
-        let is_over_limit = kept.len() + missing.len() >= FUZZY_MATCHES_COUNT_MAX;
-        missing.sort_unstable();
-        missing.truncate(FUZZY_MATCHES_COUNT_MAX.saturating_sub(kept.len()));
-        keys.append(&mut missing);
+        let room = FUZZY_MATCHES_COUNT_MAX.saturating_sub(kept.len());
+        keys.extend(matches.difference(received).take(room).cloned());
         keys.sort_unstable();
-        Self { keys, is_over_limit }
+        Self { keys, is_over_limit: matches.len() >= FUZZY_MATCHES_COUNT_MAX }
     }
+}
+
+/// One pattern that is watched.
+#[derive(Debug)]
+struct Watched {
+    pattern: FuzzyPattern,
+    connections: BTreeSet<u64>,
+    /// What is like it, if it was looked for and is not too much: clients ask again and again, and names are many.
+    matches: Option<BTreeSet<ResourceKey>>,
 }
 
 /// Patterns and their watchers.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
-    by_text: BTreeMap<Box<str>, (FuzzyPattern, BTreeSet<u64>)>,
+    by_text: BTreeMap<Box<str>, Watched>,
     by_connection: BTreeMap<u64, BTreeSet<Box<str>>>,
 }
 
@@ -152,8 +159,8 @@ impl Watches {
         if self.by_text.len() >= FUZZY_PATTERNS_COUNT_MAX && !self.by_text.contains_key(pattern.text()) {
             return Err(TooManyPatterns::OfAll);
         }
-        let new = || (pattern.clone(), BTreeSet::new());
-        self.by_text.entry(pattern.text().into()).or_insert_with(new).1.insert(connection);
+        let new = || Watched { pattern: pattern.clone(), connections: BTreeSet::new(), matches: None };
+        self.by_text.entry(pattern.text().into()).or_insert_with(new).connections.insert(connection);
         self.by_connection.entry(connection).or_default().insert(pattern.text().into());
         Ok(())
     }
@@ -185,14 +192,51 @@ impl Watches {
 
     /// Who watches something, in order, each once.
     pub(crate) fn watchers(&self, key: KeyParts<'_>) -> BTreeSet<u64> {
-        let met = self.by_text.values().filter(|(pattern, _)| pattern.is_met_by(key));
-        met.flat_map(|(_, connections)| connections.iter().copied()).collect()
+        let met = self.by_text.values().filter(|watched| watched.pattern.is_met_by(key));
+        met.flat_map(|watched| watched.connections.iter().copied()).collect()
+    }
+
+    /// What is like a pattern that is watched, or as much of it as is told: as it is known, or as `search` finds it.
+    pub(crate) fn matches<'a>(
+        &mut self,
+        pattern: &FuzzyPattern,
+        search: impl Iterator<Item = &'a ResourceKey>,
+    ) -> BTreeSet<ResourceKey> {
+        let watched = self.by_text.get_mut(pattern.text());
+        if let Some(known) = watched.as_ref().and_then(|watched| watched.matches.as_ref()) {
+            return known.clone();
+        }
+        let found: BTreeSet<_> = search.take(FUZZY_MATCHES_COUNT_MAX).cloned().collect();
+        if let Some(watched) = watched.filter(|_| found.len() < FUZZY_MATCHES_COUNT_MAX) {
+            watched.matches = Some(found.clone());
+        }
+        found
+    }
+
+    /// Something is there, or is not.
+    pub(crate) fn note(&mut self, key: &ResourceKey, is_there: bool) {
+        for watched in self.by_text.values_mut().filter(|watched| watched.pattern.is_met_by(key.parts())) {
+            let Some(matches) = &mut watched.matches else { continue };
+            if is_there {
+                matches.insert(key.clone());
+            } else {
+                matches.remove(key);
+            }
+            if matches.len() >= FUZZY_MATCHES_COUNT_MAX {
+                watched.matches = None;
+            }
+        }
+    }
+
+    /// Everything may be otherwise.
+    pub(crate) fn forget_matches(&mut self) {
+        self.by_text.values_mut().for_each(|watched| watched.matches = None);
     }
 
     fn remove(&mut self, connection: u64, text: &str) {
-        let Some((_, connections)) = self.by_text.get_mut(text) else { return };
-        connections.remove(&connection);
-        if connections.is_empty() {
+        let Some(watched) = self.by_text.get_mut(text) else { return };
+        watched.connections.remove(&connection);
+        if watched.connections.is_empty() {
             self.by_text.remove(text);
         }
     }
@@ -275,9 +319,9 @@ mod tests {
     fn a_watcher_is_told_what_it_lacks_and_what_is_gone() {
         let pattern = FuzzyPattern::read("p>>g>>a*", "p").unwrap();
         let key = |name: &str| ResourceKey::new(("p", "g", name));
-        let matches = [key("a2"), key("a1"), key("a3")];
+        let matches = BTreeSet::from([key("a2"), key("a1"), key("a3")]);
         let received = BTreeSet::from([key("a1"), key("a0"), key("b")]);
-        let told = Difference::between(&pattern, &received, matches.iter(), |key| matches.contains(key));
+        let told = Difference::between(&pattern, &received, &matches, |key| matches.contains(key));
         assert_eq!(told, Difference { keys: vec![key("a0"), key("a2"), key("a3")], is_over_limit: false });
     }
 
@@ -293,8 +337,31 @@ mod tests {
             (FUZZY_MATCHES_COUNT_MAX + 2, 10, FUZZY_MATCHES_COUNT_MAX - 10, true),
         ] {
             let received = keys.iter().rev().take(received).cloned().collect();
-            let difference = Difference::between(&pattern, &received, keys.iter().take(count), |_| true);
+            let matches = Watches::default().matches(&pattern, keys.iter().take(count));
+            let difference = Difference::between(&pattern, &received, &matches, |_| true);
             assert_eq!((difference.keys.len(), difference.is_over_limit), (told, is_over_limit), "{count}");
         }
+    }
+
+    #[test]
+    fn what_was_found_once_is_kept_and_kept_right_as_long_as_it_is_watched() {
+        let pattern = FuzzyPattern::read("p>>g>>*", "p").unwrap();
+        let key = |name: &str| ResourceKey::new(("p", "g", name));
+        let mut watches = Watches::default();
+        watches.watch(1, &pattern).unwrap();
+        let found = watches.matches(&pattern, [key("a")].iter());
+        assert_eq!(found, BTreeSet::from([key("a")]));
+        watches.note(&key("b"), true);
+        watches.note(&key("a"), false);
+        watches.note(&ResourceKey::new(("p", "h", "c")), true);
+        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::from([key("b")]), "nothing was looked for");
+        (0..FUZZY_MATCHES_COUNT_MAX).for_each(|at| watches.note(&key(&at.to_string()), true));
+        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::new(), "so much is not kept");
+        watches.note(&key("a"), true);
+        watches.forget_matches();
+        assert_eq!(watches.matches(&pattern, [key("z")].iter()), BTreeSet::from([key("z")]));
+        watches.unwatch(1, pattern.text());
+        watches.watch(1, &pattern).unwrap();
+        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::new(), "unwatched, it was not kept right");
     }
 }

@@ -3,6 +3,9 @@
 use super::Registry;
 use super::fuzzy::{Difference, FuzzyPattern, TooManyPatterns, Watches};
 use super::key::{KeyParts, ResourceKey};
+use super::links::Links;
+use super::publication::Publication;
+use super::services::Services;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The watches, and what has to be told to them.
@@ -25,9 +28,11 @@ impl Registry {
         received: &BTreeSet<ResourceKey>,
     ) -> Result<Difference, TooManyPatterns> {
         self.watchers.watches.watch(connection, pattern)?;
-        let like_it = self.services.like(pattern).filter(|id| self.is_present(*id));
-        let matches = like_it.map(|id| &self.services.get(id).key);
-        Ok(Difference::between(pattern, received, matches, |key| self.has_present(key.parts())))
+        self.note_presence();
+        let (services, publications) = (&self.services, &self.publications);
+        let like_it = services.like(pattern).filter(|id| is_present(services, publications, *id));
+        let matches = self.watchers.watches.matches(pattern, like_it.map(|id| &services.get(id).key));
+        Ok(Difference::between(pattern, received, &matches, |key| self.has_present(key.parts())))
     }
 
     /// Ends a watch. False if there was none.
@@ -52,25 +57,35 @@ impl Registry {
 
     /// Whether watchers count a service as there: somebody publishes in it, or an operator has created it.
     pub fn has_present(&self, key: KeyParts<'_>) -> bool {
-        self.services.find(key).is_some_and(|service| self.is_present(service))
+        self.services.find(key).is_some_and(|service| is_present(&self.services, &self.publications, service))
     }
 
     /// The services that came or went since this was last called, in order, as long as anybody watches.
     pub fn take_come_and_gone(&mut self) -> Vec<ResourceKey> {
+        self.note_presence();
         let before = std::mem::take(&mut self.watchers.before).into_iter();
         before.filter(|(key, was_present)| self.has_present(key.parts()) != *was_present).map(|(key, _)| key).collect()
     }
 
-    fn is_present(&self, service: u32) -> bool {
-        self.publications.any_holds(service) || self.services.get(service).is_created()
+    /// Brings what is known of matches up to date.
+    fn note_presence(&mut self) {
+        for key in self.watchers.before.keys() {
+            let service = self.services.find(key.parts());
+            let is_there = service.is_some_and(|service| is_present(&self.services, &self.publications, service));
+            self.watchers.watches.note(key, is_there);
+        }
     }
 
     /// To be called before anything changes that may make a service come or go.
     #[inline]
     pub(super) fn may_come_or_go(&mut self, service: u32) {
         if !self.watchers.watches.is_empty() {
-            let is_present = self.is_present(service);
+            let is_present = is_present(&self.services, &self.publications, service);
             self.watchers.before.entry(self.services.get(service).key.clone()).or_insert(is_present);
         }
     }
+}
+
+fn is_present(services: &Services, publications: &Links<Publication>, service: u32) -> bool {
+    publications.any_holds(service) || services.get(service).is_created()
 }

@@ -159,9 +159,14 @@ proptest! {
                             prop_assert!(changed, "it was told already");
                         }
                     }
-                    let there: BTreeSet<_> = registry.watch(10, &text, &BTreeSet::new()).unwrap().keys.into_iter().collect();
+                    let there: BTreeSet<_> = {
+                        let like_it = keys.iter().filter(|key| text.is_met_by(**key) && registry.has_present(**key));
+                        like_it.map(|key| ResourceKey::new(*key)).collect()
+                    };
+                    let told: BTreeSet<_> = registry.watch(10, &text, &BTreeSet::new()).unwrap().keys.into_iter().collect();
                     registry.drop_watcher(10);
                     prop_assert_eq!(&known, &there);
+                    prop_assert_eq!(&told, &there);
                 }
                 Act::Again => {
                     let received = known.iter().cloned().collect();
