@@ -377,7 +377,13 @@ class Node:
         await run_pump(reactor=self._reactor, wall_clock=self._wall_clock, dispatch=self._dispatch, settle=self._settle)
 
     async def _heartbeats(self) -> None:
-        await run_heartbeats(hub=self._hub, pushes=self._pushes, wall_clock=self._wall_clock, settle=self._settle)
+        await run_heartbeats(
+            hub=self._hub,
+            pushes=self._pushes,
+            wall_clock=self._wall_clock,
+            settle=self._settle,
+            empty_service_ms=self.settings.empty_service_ms,
+        )
 
     async def _retention(self) -> None:
         await run_retention(

@@ -47,6 +47,8 @@ class Settings:
     """Where peers connect; None: ``port`` + 1001, if the node is to have peers at all."""
     cluster_secret_file: Path | None = None
     cluster_secret: bytes | None = field(default=None, repr=False)
+    empty_service_ms: int = limits.EMPTY_SERVICE_UNCHANGED_MS
+    """How long a service that nobody offers is remembered, unless it was created."""
     health_check_networks: str = ""
     """Where persistent instances are checked, as ``naming.health_targets`` reads it; empty: nowhere."""
     election_timeout_ms: int = 150
@@ -170,6 +172,12 @@ OPTIONS: Final = (
         _strictness,
         "contents that are not of their type: off, warn or error (off)",
         "off|warn|error",
+    ),
+    Option(
+        "empty_service_ms",
+        _number(1000, 86_400_000),
+        "a service that nobody offers any more is forgotten after so long (60000)",
+        "MS",
     ),
     Option(
         "health_check_networks",

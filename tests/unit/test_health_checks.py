@@ -225,7 +225,9 @@ def test_only_the_node_that_is_responsible_checks() -> None:
     run(main)
 
 
-def test_without_a_leader_it_is_tried_again() -> None:
+def test_without_a_leader_it_is_tried_again_with_each_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HEALTH_LOOK_SECONDS", 1000.0)
+
     async def main() -> None:
         world = World()
         world.register(1)

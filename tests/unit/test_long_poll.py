@@ -94,3 +94,15 @@ def test_only_those_are_answered_for_whom_there_is_something_else() -> None:
     assert asked == [("10.0.0.1", "t", "md5 of a"), ("10.0.0.2", None, "md5 of a")]
     assert len(polls) == 1
     assert [key for _, key in polls.changed("public", "G", "b.yaml")] == [B[:3]], "the other still waits"
+
+
+def test_who_waits_and_for_what_is_shown_until_it_is_answered() -> None:
+    polls = LongPolls()
+    polls.hang(1, 10, [A, (*C[:3], "two")], 29_500, 0.0, client_ip="10.0.0.1")
+    polls.hang(2, 20, [(*C[:3], "three")], 29_500, 0.0, client_ip="10.0.0.2")
+    assert polls.told("dev", "G", "c.yaml") == [("10.0.0.1", "two"), ("10.0.0.2", "three")]
+    assert polls.listened("10.0.0.1") == [("public", "G", "a.yaml", "md5 of a"), ("dev", "G", "c.yaml", "two")]
+    assert polls.listened("10.0.0.2") == [("dev", "G", "c.yaml", "three")]
+    polls.changed("public", "G", "a.yaml")
+    assert polls.told("dev", "G", "c.yaml") == [("10.0.0.2", "three")]
+    assert polls.listened("10.0.0.1") == []

@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-async def run_heartbeats(*, hub: "Hub", pushes: "Pushes", wall_clock: "WallClock", settle: Callable[[], None]) -> None:
-    """Runs until cancelled."""
-    clean_at = trio.current_time() + limits.EMPTY_SERVICE_FIRST_SCAN_SECONDS
+async def run_heartbeats(
+    *,
+    hub: "Hub",
+    pushes: "Pushes",
+    wall_clock: "WallClock",
+    settle: Callable[[], None],
+    empty_service_ms: int = limits.EMPTY_SERVICE_UNCHANGED_MS,
+) -> None:
+    """Runs until cancelled. ``empty_service_ms``: a service that nobody offers for so long is forgotten."""
+    clean_seconds = min(limits.EMPTY_SERVICE_SCAN_SECONDS, empty_service_ms / 1000)
+    clean_at = trio.current_time() + min(limits.EMPTY_SERVICE_FIRST_SCAN_SECONDS, clean_seconds)
     while True:
         await trio.sleep(limits.EXPIRY_INTERVAL_SECONDS)
         more = True
@@ -31,7 +39,7 @@ async def run_heartbeats(*, hub: "Hub", pushes: "Pushes", wall_clock: "WallClock
             await trio.lowlevel.checkpoint()
         hub.close_quiet_connections(wall_clock(), limits.QUIET_CONNECTION_MS)
         if trio.current_time() >= clean_at:
-            clean_at = trio.current_time() + limits.EMPTY_SERVICE_SCAN_SECONDS
-            hub.clean_empty_services(wall_clock(), limits.EMPTY_SERVICE_UNCHANGED_MS)
+            clean_at = trio.current_time() + clean_seconds
+            hub.clean_empty_services(wall_clock(), empty_service_ms)
             pushes.expire_subscriptions()
         settle()
