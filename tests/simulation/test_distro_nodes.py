@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
+import trio.testing
 
 from nacos_core import limits
+from nacos_core.drivers.cluster import ClusterDriver
 from support.distro_nodes import NAMES, Nodes, play
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
+
 GRACE = limits.DISTRO_CONNECTION_GRACE_SECONDS
 DOWN = limits.DISTRO_DOWN_SECONDS
+REGISTER = (
+    b"POST /nacos/v1/ns/instance?serviceName=orders&ip=10.0.0.2&port=80&ephemeral=true HTTP/1.1\r\n"
+    b"Host: n1\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 async def until_listed(nodes: Nodes, name: str, wanted: list[str], within_seconds: float = 2) -> None:
@@ -141,6 +149,43 @@ def test_every_node_restarted_in_turn_is_missed_by_nobody_whose_clients_come_bac
                 (watching,) = [each async for each in consumers(nodes, nursery, name)]
                 await trio.sleep(GRACE + DOWN + 5)
                 assert {tuple(ips) for _, ips in watching.told} == {("10.0.0.1",)}
+            nursery.cancel_scope.cancel()
+
+    play(story)
+
+
+def test_a_node_that_leaves_takes_nothing_and_tells_nobody_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered after its last word nobody would hear of, and what goes then has not gone from the cluster."""
+
+    has_said_so = trio.Event()
+
+    async def drain(cluster: ClusterDriver) -> None:
+        has_said_so.set()
+        await trio.sleep(0.5)
+
+    monkeypatch.setattr(ClusterDriver, "drain", drain)
+
+    async def story(nodes: Nodes) -> None:
+        async with trio.open_nursery() as nursery:
+            node = nodes["n1"]
+            await node.naming.register("orders", "10.0.0.1", 80)
+            for name in NAMES:
+                await until_listed(nodes, name, ["10.0.0.1"])
+            watching = [each async for each in consumers(nodes, nursery, "n1", "n2")]
+            await trio.sleep(1)
+            nodes.machines["n1"].stop()
+            await has_said_so.wait()
+            client, server = trio.testing.memory_stream_pair()
+            async with client, trio.open_nursery() as serving:
+                serving.start_soon(node.serve_stream, server)
+                await client.send_all(REGISTER)
+                answer = await client.receive_some()
+                serving.cancel_scope.cancel()
+            assert answer.startswith(b"HTTP/1.1 503 "), answer
+            await node.naming.deregister("orders", "10.0.0.1", 80)
+            await trio.sleep(5)
+            assert [[ips for _, ips in consumer.told] for consumer in watching] == [[["10.0.0.1"]]] * 2
+            assert nodes.listed("n2") == nodes.listed("n3") == ["10.0.0.1"]
             nursery.cancel_scope.cancel()
 
     play(story)

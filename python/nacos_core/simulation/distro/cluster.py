@@ -41,7 +41,7 @@ class Cluster:
         self.unreachable: dict[str, float] = {}
         """Nodes that clients cannot reach, and until when."""
         self.ended_at = 0.0
-        """When a process last ended with what it alone knew, or stood still, to do late what it was asked."""
+        """When a process last ended with what it alone knew."""
         self.disturbed_at = 0.0
         """When something last went wrong, or was mended."""
         self.watcher = Watching(self, facts)

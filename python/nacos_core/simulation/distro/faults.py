@@ -104,7 +104,6 @@ class Faults:
         if host.process is None or not host.process.is_running:
             return False
         seconds = self._chance.choice((0.5, 2.0, 5.0, 12.0, 25.0)) * (0.5 + self._chance.random())
-        self._cluster.ended_at = self._timeline.now
         host.process.stall(min(seconds, self._profile.lasting_seconds, self._seconds_max - self._timeline.now))
         return True
 

@@ -107,8 +107,7 @@ class Healing:
             live = self._facts.live((service, address))
             is_doubtful = self._cluster.has_jumped or (live is not None and live.since < self._cluster.ended_at)
             if live is not None and live.is_address and is_doubtful:
-                # The only node that knew of it may have died since, and beats do not tell it; or a node that stood
-                # still has taken what was forwarded to it before, as if it were new.
+                # The only node that knew of it may have died since, and beats do not tell it.
                 versions[address] = truth[address]
         if versions != truth:
             raise Violation(rule, f"{who} {versions} in {service}, true is {truth}")
