@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 import pytest
 
 import nacos_core
@@ -259,7 +260,7 @@ def test_everything_is_told_again_after_a_restart(backend: str, node: NodeThread
             assert (await the_next(configs)).content == "1"
             assert len((await the_next(services)).hosts) == 2
             await anyio.to_thread.run_sync(node.stop)
-            with pytest.raises(Unreachable, match="no connection to port"):
+            with pytest.raises(Unreachable, match=node.url):
                 await client.config.get("a")
             assert client.server is None
             await anyio.to_thread.run_sync(node.start)
@@ -340,24 +341,49 @@ def test_what_is_no_such_server_is_told_from_one(greeting: bytes) -> None:
     run("trio", work)
 
 
-def test_a_write_that_nobody_answered_may_have_been_done(backend: str, node: NodeThread) -> None:
-    """Between client and server a wire that swallows what is asked from some time on, then breaks."""
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_write_that_nobody_answered_may_have_been_done(backend: str, node: NodeThread, breaks: bool) -> None:
+    """Between client and server a wire that swallows what is asked from some time on, and breaks then or does not."""
 
-    async def work(breaks: bool) -> None:
+    async def work() -> None:
+        timeout_seconds = 30.0 if breaks else 0.5
         async with (
             _wire(node.port + 1000) as wire,
-            open_client(f"127.0.0.1:{wire.port}", grpc_port_offset=0, request_timeout_seconds=1.0) as client,
+            open_client(
+                f"127.0.0.1:{wire.port}", grpc_port_offset=0, request_timeout_seconds=timeout_seconds
+            ) as client,
         ):
             await client.config.publish("a", "1")
             wire.is_cut = True
             async with anyio.create_task_group() as tasks:
                 if breaks:
                     tasks.start_soon(wire.break_after, 0.2)
-                with pytest.raises(OutcomeUnknown, match="may have been done or not"):
+                with anyio.fail_after(3), pytest.raises(OutcomeUnknown, match="may have been done or not"):
                     await client.config.publish("a", "2")
 
-    run(backend, work, False)
-    run(backend, work, True)
+    run(backend, work)
+
+
+def test_a_client_that_is_asked_to_leave_goes_to_the_next_server(
+    backend: str, node: NodeThread, tmp_path: Path
+) -> None:
+    async def work(other: NodeThread) -> None:
+        async with open_client([node.url, other.url]) as client:
+            await client.naming.register("s", "10.0.0.1", 80)
+            at_first = client.server
+            async with httpx.AsyncClient() as http:
+                path = f"{at_first}/nacos/v3/admin/core/loader/reloadCurrent"
+                answer = await http.post(path, data={"count": "0"})
+            assert answer.status_code == 200, answer.text
+
+            async def has_moved() -> bool:
+                return client.server not in (None, at_first)
+
+            await eventually(has_moved)
+            assert addresses(await client.naming.list("s")) == ["10.0.0.1:80"]
+
+    with NodeThread(tmp_path / "other") as other:
+        run(backend, work, other)
 
 
 class _wire:
@@ -463,7 +489,9 @@ def test_a_cache_that_cannot_be_read_counts_as_nothing(node: NodeThread, tmp_pat
     node.stop()
     (file,) = (cache / "config").iterdir()
     whole = file.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b'{"key":["public","DEFAULT_GROUP","b"],"value":{}}', b"\xff\xfe"):
+    of_another = whole.replace(b'"DEFAULT_GROUP","a"]', b'"DEFAULT_GROUP","b"]')
+    assert of_another != whole
+    for damaged in (whole[: len(whole) // 2], b"", b'{"key":1}', b"\xff\xfe", of_another):
         file.write_bytes(damaged)
         run("trio", read)
 

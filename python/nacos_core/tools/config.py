@@ -218,6 +218,8 @@ async def _export(chosen: argparse.Namespace) -> int:
     bar = ProgressBar("export")
     bar.wait()
     folder = chosen.file.absolute().parent
+    if not folder.is_dir():
+        raise SettingsError(f"there is no folder {folder}")
     with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{chosen.file.name}.", delete=False) as file:
         try:
             async with administer(chosen) as admin:

@@ -82,6 +82,8 @@ def administer(chosen: argparse.Namespace) -> "Admin":
     """The same for what goes over HTTP."""
     from nacos_core.client.admin import Admin
 
+    if (chosen.username is None) != (chosen.password is None):
+        raise SettingsError("user name and password are given both or not at all")
     has_login = chosen.username is not None and chosen.password is not None
     login = Login(chosen.username, chosen.password) if has_login else None
     return Admin(parse_servers(chosen.server), chosen.namespace, login, timeout_seconds=chosen.timeout)
