@@ -542,8 +542,8 @@ class Hub:
     def clean_empty_services(self, now_ms: int, unchanged_for_ms: int) -> int: ...
     def counts(self) -> dict[str, int]:
         """services, instances, subscribers, connection_publishers, ephemeral_publishers, persistent_publishers,
-        connections, configs, clients (gRPC connections that were set up), config_listeners; since the start:
-        http_requests, grpc_requests."""
+        connections, configs, gray_releases, clients (gRPC connections that were set up), config_listeners; since the
+        start: http_requests, grpc_requests."""
 
     def set_pace(self, *, light_beat: bool, beat_interval_ms: int, cache_ms: int) -> None:
         """What clients are told from now on: whether beats may be light, how often to beat unless the instance says so

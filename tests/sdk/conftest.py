@@ -13,7 +13,8 @@ from harness import Client, ClientKind  # noqa: E402
 from support.node_process import NodeProcess  # noqa: E402
 
 MISSING = pytest.StashKey[dict[str, str]]()
-Start = Callable[[], Client]
+Start = Callable[..., Client]
+"""Takes what the program is to have in its environment beside the usual."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,8 +88,9 @@ def start(
     """Starts one more client of the class's kind at the shared server; `wait_ready` before it is used."""
     clients: list[Client] = []
 
-    def start_one() -> Client:
-        clients.append(Client(request.cls.kind, command, server, tmp_path_factory.mktemp(request.cls.kind.name)))
+    def start_one(**environment: str) -> Client:
+        folder = tmp_path_factory.mktemp(request.cls.kind.name)
+        clients.append(Client(request.cls.kind, command, server, folder, environment))
         return clients[-1]
 
     yield start_one

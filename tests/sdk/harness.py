@@ -131,7 +131,14 @@ def ports(instances: list[Instance]) -> list[int]:
 class Client:
     """A running client program."""
 
-    def __init__(self, kind: ClientKind, command: list[str], server: str, folder: Path) -> None:
+    def __init__(
+        self,
+        kind: ClientKind,
+        command: list[str],
+        server: str,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.kind = kind
         self._changed = threading.Condition()
         self._replies: dict[int, dict[str, Any]] = {}
@@ -148,7 +155,7 @@ class Client:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=folder,
-                env=client_environment(folder),
+                env=client_environment(folder) | dict(environment or {}),
             )
         self._reader = threading.Thread(target=self._read, name=f"{kind.name} output", daemon=True)
         self._reader.start()

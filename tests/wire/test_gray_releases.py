@@ -293,7 +293,7 @@ def test_v1_shows_and_ends_a_beta_under_the_path_of_the_content(config: Config) 
 @pytest.mark.parametrize("path", [ADMIN, CONSOLE])
 def test_releases_are_listed_shown_promoted_and_removed(config: Config, path: str) -> None:
     config.released()
-    config.publish("1", grayPercent="10")
+    config.publish("1", grayPercent="0")
     config.publish("2", grayLabels="a=b", grayName="canary", grayPriority="5", type="json")
     config.publish("3", tag="t1")
     listed = config.ask("GET", f"{path}/gray/list").json["data"]

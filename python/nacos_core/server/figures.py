@@ -31,6 +31,7 @@ _GAUGES: Final = (
     ("connections", "connections", "Open connections of clients."),
     ("clients", "grpc_clients", "gRPC connections that were set up."),
     ("configs", "configs", "Configurations."),
+    ("gray_releases", "gray_releases", "Gray releases of configurations."),
     ("config_listeners", "config_listeners", "Pairs of a gRPC client of this node and a configuration."),
 )
 

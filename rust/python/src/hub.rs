@@ -350,6 +350,7 @@ impl Hub {
         dict.set_item("persistent_publishers", counts.address_publishers_persistent)?;
         dict.set_item("connections", hub.connection_count())?;
         dict.set_item("configs", hub.configs().len())?;
+        dict.set_item("gray_releases", hub.configs().gray_count())?;
         dict.set_item("clients", hub.clients().count())?;
         dict.set_item("config_listeners", hub.configs().listener_count())?;
         dict.set_item("http_requests", hub.requests().http)?;

@@ -103,6 +103,7 @@ impl Configs {
                 (Arc::clone(&version), (!is_same).then(|| Change::Updated(before.version, version)))
             }
             None => {
+                self.gray_count += 1;
                 let version = Arc::new(config.with_id(self.next_event_id()));
                 (Arc::clone(&version), Some(Change::Inserted(version)))
             }
@@ -119,6 +120,7 @@ impl Configs {
     pub fn remove_gray(&mut self, key: KeyParts<'_>, name: &str, removal: Removal) -> bool {
         let Some(id) = self.find(key) else { return false };
         let Some(removed) = self.entries[id as usize].take_gray(name) else { return false };
+        self.gray_count -= 1;
         self.record_of(id, Change::Removed(removed.version, Box::new(removal)), Some(removed.terms));
         true
     }
@@ -164,7 +166,7 @@ impl Configs {
 
     /// How many gray releases all configs have.
     pub fn gray_count(&self) -> usize {
-        self.entries.iter().map(|(_, entry)| entry.grays().len()).sum()
+        self.gray_count
     }
 
     /// What a client gets of a config. `by_tag`: it asks for its tag, and for nothing if that has no release. Who it is is

@@ -238,6 +238,7 @@ fn a_snapshot_brings_releases_and_their_history_back() {
     to.restore(&bytes).unwrap();
     assert_eq!(encoded(&to), bytes);
     assert_eq!((to.grays(KEY), to.history(KEY)), (configs.grays(KEY), configs.history(KEY)));
+    assert_eq!((configs.gray_count(), to.gray_count()), (3, 3));
     assert!(to.grays(OTHER).is_empty());
     for length in 0..bytes.len() {
         to.restore(&bytes[..length]).unwrap_err();

@@ -58,6 +58,8 @@ pub struct Configs {
     /// How many of them there are in each namespace that has any.
     counts: BTreeMap<Box<str>, usize>,
     history: History,
+    /// Gray releases of all configs.
+    gray_count: usize,
     connections: Slab<Listening>,
     connection_index: HashMap<u64, u32, FixedState>,
     /// Holder: connection; subject: entry.
@@ -75,6 +77,7 @@ impl Configs {
             order: BTreeMap::new(),
             counts: BTreeMap::new(),
             history: History::default(),
+            gray_count: 0,
             connections: Slab::new(),
             connection_index: HashMap::default(),
             listeners: Links::default(),

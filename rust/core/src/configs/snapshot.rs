@@ -69,10 +69,12 @@ impl Configs {
         let before: Vec<Before> =
             taken.map(|(id, entry)| (id, entry.config.take(), entry.grays.take(), entry.history.take())).collect();
         self.counts.clear();
+        self.gray_count = 0;
         let (mut index, mut order) = (Vec::new(), Vec::new());
         for kept in configs.kept {
             let id = self.find_or_insert(kept.key);
             index.extend(kept.events.iter().flat_map(|events| events.iter()).map(|event| (event.id, id)));
+            self.gray_count += kept.grays.as_ref().map_or(0, |grays| grays.len());
             let entry = &mut self.entries[id as usize];
             (entry.config, entry.grays, entry.history) = (kept.config, kept.grays, kept.events);
             if entry.config.is_some() {
