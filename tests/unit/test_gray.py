@@ -180,7 +180,7 @@ def test_a_snapshot_holds_releases_and_tells_of_those_that_changed(machine: Stat
     data = machine.freeze().encode()
     restored.restore(data)
     assert restored.take_changed_configs() == [KEY]
-    assert content_for(other, "10.0.0.1") == b"2"
+    assert (content_for(other, "10.0.0.1"), other.gray_count()) == (b"2", 1)
     assert restored.freeze().encode() == data
     restored.restore(data)
-    assert restored.take_changed_configs() == []
+    assert (restored.take_changed_configs(), other.gray_count()) == ([], 1)
