@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn a_client_is_known_with_what_it_has() {
         let mut registry = Registry::new([7; 16]);
-        let client = Publisher::Connection(1);
+        let (client, other) = (Publisher::Connection(1), Publisher::Connection(3));
+        registry.publish(&other, ("n", "g", "z"), vec![Instance::new("10.0.0.9", 9)], 1).expect("it is taken");
         registry.publish(&client, ("n", "g", "a"), vec![Instance::new("10.0.0.1", 1)], 1).expect("it is taken");
         registry.publish(&client, ("n", "g", "b"), vec![Instance::new("10.0.0.1", 2)], 1).expect("it is taken");
         registry.subscribe(1, ("n", "g", "c"), "x");
@@ -68,6 +69,6 @@ mod tests {
         assert_eq!(subscribed, [("c".to_owned(), "x")]);
         assert!(registry.has_publisher(&client) && !registry.has_publisher(&Publisher::Connection(2)));
         assert_eq!(registry.published(&Publisher::Connection(2)).count() + registry.subscribed(2).count(), 0);
-        assert_eq!(registry.publishers().collect::<Vec<_>>(), [&client]);
+        assert_eq!(registry.publishers().collect::<Vec<_>>(), [&other, &client]);
     }
 }
