@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from nacos_core.server.http_api import CORE_PATHS, ROUTES
+from nacos_core.server.core_routes import CORE_ROUTES
+from nacos_core.server.http_api import ROUTES
 from support.protocol_rows import METHODS, endpoints, requests
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "compatibility.md").read_text()
 SERVING = ("rust/core/src/serve", *(f"python/nacos_core/{name}" for name in ("server", "push", "drivers", "peers")))
-SERVED = {(method, path) for path, methods in CORE_PATHS.items() for method in methods} | set(ROUTES)
+SERVED = {*CORE_ROUTES, *ROUTES}
 
 _row = re.compile(r"^\| `(?P<what>[^`]+)` \| (?P<state>built|not built) \| (?P<tests>.*)\|$", re.MULTILINE)
 

@@ -9,6 +9,7 @@ from nacos_core.auth.identity import login_of
 from nacos_core.limits import TOKEN_TTL_SECONDS
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -25,13 +26,15 @@ class _LoggedIn(msgspec.Struct, rename="camel"):
     username: str
 
 
+@takes(optional=("username", "password"), answer="bare", statuses=(403, 429))
 def login_v1(context: Context, request: "HttpRequest") -> None:
-    """The two v1 paths: a refusal is plain text."""
+    """Gives a token for a right password; a refusal is plain text."""
     _login(context, request, pages.TEXT, _WRONG.encode())
 
 
+@takes(optional=("username", "password"), answer="bare", statuses=(403, 429))
 def login_v3(context: Context, request: "HttpRequest") -> None:
-    """The v3 path: the same bare object, but a refusal is a result."""
+    """Gives a token for a right password: the bare object of v1, but a refusal is a result."""
     _login(context, request, pages.JSON, pages.failure(pages.ACCESS_DENIED, _WRONG))
 
 

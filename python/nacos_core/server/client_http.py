@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from nacos_core.cluster.observations import Observe, Row
+from nacos_core.server.description import takes
 from nacos_core.server.naming_call import Call, Refused
 from nacos_core.server.pages import NOT_FOUND, VALIDATION, page_of
 
@@ -18,11 +19,13 @@ _PAGE_SIZE_DEFAULT: Final = 100
 _PAGE_SIZE_V1_DEFAULT: Final = 1000
 
 
+@takes()
 def ids(call: Call) -> None:
     """The ids of all clients."""
     call.answer(call.context.hub.client_ids())
 
 
+@takes("clientId", statuses=(404,))
 def summary(call: Call) -> None:
     """One client."""
     client_id = call.required("clientId")
@@ -32,6 +35,7 @@ def summary(call: Call) -> None:
     call.answer(msgspec.Raw(found))
 
 
+@takes("clientId", statuses=(404,))
 def published(call: Call) -> None:
     """What one client publishes."""
     rows = [
@@ -45,8 +49,9 @@ def published(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("clientId", statuses=(404,))
 def published_v2(call: Call) -> None:
-    """The same in the words of v2."""
+    """What one client publishes, in the words of v2."""
     rows = [
         {
             "namespace": namespace,
@@ -59,6 +64,7 @@ def published_v2(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("clientId", statuses=(404,))
 def subscribed(call: Call) -> None:
     """What one client is subscribed to."""
     client_id, about, services = _subscribed(call)
@@ -69,8 +75,9 @@ def subscribed(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("clientId", statuses=(404,))
 def subscribed_v2(call: Call) -> None:
-    """The same in the words of v2."""
+    """What one client is subscribed to, in the words of v2."""
     _, about, services = _subscribed(call)
     subscriber = {"app": about["appName"], "agent": about["agent"], "addr": about["address"]}
     rows = [
@@ -80,6 +87,7 @@ def subscribed_v2(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "ip", "port"))
 def publishers(call: Call) -> None:
     """Who publishes in a service; ``ip`` and ``port`` leave out the others."""
     rows = [
@@ -90,8 +98,9 @@ def publishers(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "ip", "port"))
 def publishers_v2(call: Call) -> None:
-    """The same in the words of v2."""
+    """Who publishes in a service, in the words of v2."""
     rows = [
         {"clientId": client_id, "ip": ip, "port": port}
         for client_id, ip, port, _ in call.context.hub.service_publishers(*call.service_key())
@@ -100,6 +109,7 @@ def publishers_v2(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "ip", "port"))
 def subscribers(call: Call) -> None:
     """Who of the clients of this node is subscribed to a service; ``ip`` and ``port`` leave out the others."""
     rows = [
@@ -110,8 +120,9 @@ def subscribers(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "ip", "port"))
 def subscribers_v2(call: Call) -> None:
-    """The same in the words of v2."""
+    """Who of the clients of this node is subscribed to a service, in the words of v2."""
     rows = [
         {"clientId": client_id, "ip": ip, "port": int(port)}
         for client_id, ip, port, *_ in _subscribers_here(call)
@@ -120,6 +131,7 @@ def subscribers_v2(call: Call) -> None:
     call.answer(rows)
 
 
+@takes("ip", "port")
 def responsible(call: Call) -> None:
     """Which member handles the beats of an address."""
     ip, port = call.required("ip"), call.port()
@@ -128,6 +140,7 @@ def responsible(call: Call) -> None:
     call.answer({"responsibleServer": addresses.get(node_id, "")})
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "aggregation", "pageNo", "pageSize"), answer="page")
 def subscribers_of_service(call: Call) -> None:
     """Who is subscribed to a service, a page of all nodes' clients."""
     key = namespace, group, name = call.service_key()
@@ -151,8 +164,9 @@ def subscribers_of_service(call: Call) -> None:
     _gather(call, key, show)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "aggregation", "pageNo", "pageSize"), answer="page")
 def subscribers_of_service_v1(call: Call) -> None:
-    """The same in the words of v1."""
+    """Who is subscribed to a service, in the words of v1."""
     key = namespace, group, name = call.service_key()
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", _PAGE_SIZE_V1_DEFAULT)
 

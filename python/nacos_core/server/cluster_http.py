@@ -8,12 +8,14 @@ from nacos_core.errors import CallRefused, HandshakeRefused, MembershipRefused, 
 from nacos_core.peers.addresses import parse_member
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
     from nacos_core.raft.configuration import Member
 
 
+@takes(optional=("keyword", "address"))
 def members(context: Context, request: "HttpRequest") -> None:
     """All members; ``keyword`` leaves those whose address contains it."""
     keyword = request.parameters.get("keyword") or request.parameters.get("address") or ""
@@ -21,20 +23,23 @@ def members(context: Context, request: "HttpRequest") -> None:
     _reply(context, request, 200, pages.success(shown))
 
 
+@takes()
 def this_node(context: Context, request: "HttpRequest") -> None:
-    """The one that answers."""
+    """The member that answers."""
     own_id = context.cluster.node_id
     shown = [_describe(context, member) for member in context.cluster.members() if member.node_id == own_id]
     _reply(context, request, 200, pages.success(shown[0] if shown else None))
 
 
+@takes()
 def raft_state(context: Context, request: "HttpRequest") -> None:
     """Term, leader, indexes, and how far behind each follower is."""
     _reply(context, request, 200, pages.success(context.cluster.raft_state()))
 
 
+@takes("address")
 def add_member(context: Context, request: "HttpRequest") -> None:
-    """``address``: ``host:port`` of the node."""
+    """Takes in the node at ``address`` (``host:port``)."""
     if address := _required(context, request, "address"):
         try:
             parse_member(address)
@@ -44,14 +49,16 @@ def add_member(context: Context, request: "HttpRequest") -> None:
             context.cluster.add(address, partial(_finish, context, request))
 
 
+@takes("member")
 def remove_member(context: Context, request: "HttpRequest") -> None:
-    """``member``: its id or address."""
+    """Takes out ``member``, named by its id or address."""
     if name := _required(context, request, "member"):
         context.cluster.remove(name, partial(_finish, context, request))
 
 
+@takes(optional=("member",))
 def transfer(context: Context, request: "HttpRequest") -> None:
-    """``member``: id or address of the voter that is to lead; without it, the one that has most."""
+    """Has ``member`` lead, a voter named by its id or address; without it, the one that has most."""
     context.cluster.transfer(request.parameters.get("member", ""), partial(_finish, context, request))
 
 

@@ -14,6 +14,7 @@ from nacos_core.config.rules import ConfigRefused, ParameterRefused
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError, TooManyGrays
 from nacos_core.server import gray_http, pages
 from nacos_core.server.context import Context, Result
+from nacos_core.server.description import ATTRIBUTES, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
 from nacos_core.server.versions import (
     V1,
     V2,
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 WRITES_AT_ONCE_COUNT: Final = 64
 
 
+@takes(*KEY, optional=(NAMESPACE, "tag", "linearizable"), headers=("vipserver-tag",), statuses=(404,))
 def query_v2(context: Context, request: "HttpRequest") -> None:
-    """The content, with the headers that v1 has."""
+    """The content of a configuration, with the headers that v1 has."""
     try:
         key = key_of(V2, request)
     except (Refused, ParameterRefused) as error:
@@ -76,8 +78,16 @@ def _headers(config: "ConfigView", release: "GrayView | None") -> pages.Headers:
     )
 
 
+@takes(
+    *KEY,
+    "content",
+    optional=(NAMESPACE, *ATTRIBUTES, TAGS, SOURCE_USER, "createOnly"),
+    only_in={3: gray_http.OWN_TERMS},
+    headers=gray_http.PUBLISH_HEADERS,
+    statuses=(409, 500),
+)
 def publish(version: Version, context: Context, request: "HttpRequest") -> None:
-    """Answers once the publication is durable and visible. ``createOnly=true``: only if there is none yet."""
+    """Publishes a configuration, or with ``createOnly=true`` makes it; answers once that is durable and visible."""
     get, header = request.parameters.get, request.headers.get
     try:
         namespace, group, data_id = key_of(version, request)
@@ -108,8 +118,9 @@ def publish(version: Version, context: Context, request: "HttpRequest") -> None:
         context.propose(command, partial(finish, version, context, request))
 
 
+@takes(*KEY, optional=(NAMESPACE, "tag", SOURCE_USER))
 def remove(version: Version, context: Context, request: "HttpRequest") -> None:
-    """Answers once the removal is durable, and also if there was nothing to remove."""
+    """Removes a configuration, and answers once that is durable, also if there was nothing to remove."""
     try:
         key = key_of(version, request)
     except (Refused, ParameterRefused) as error:
@@ -121,6 +132,7 @@ def remove(version: Version, context: Context, request: "HttpRequest") -> None:
     context.propose(command, partial(finish, version, context, request))
 
 
+@takes("ids", optional=(SOURCE_USER,))
 def remove_by_ids(version: Version, context: Context, request: "HttpRequest") -> None:
     """Removes the configurations of these ids, in whatever namespace; ids of none are gone already."""
     try:

@@ -18,6 +18,7 @@ from nacos_core.config.rules import DEFAULT_NAMESPACE, ParameterRefused, check_k
 from nacos_core.errors import InvalidParameter
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import GROUP, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.multipart import parts
 from nacos_core.server.versions import V1, Refused, Version, answer, answer_later, ids_of, refuse
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nacos_core.commands import PublishConfig
 
 _ZIP: Final[pages.Headers] = (*pages.JSON[:-1], ("Content-Type", "application/octet-stream"))
+
+_TO: Final = ("policy", "targetNamespaceId", NAMESPACE, SOURCE_USER, "src_user")
 
 
 class _NotDone(Exception):
@@ -50,6 +53,7 @@ class _Chosen(msgspec.Struct):
 _read_chosen = msgspec.json.Decoder(list[_Chosen | None]).decode
 
 
+@takes(optional=_TO, in_query=(*_TO, "namespace"), only_in={1: ("namespace",)}, bodies=("ids",))
 def clone(version: Version, context: Context, request: "HttpRequest") -> None:
     """Copies configurations, named by their ids, into a namespace, there under another name if one is given."""
 
@@ -114,6 +118,7 @@ def _cloned(
     )
 
 
+@takes(optional=("ids", "dataId", GROUP, NAMESPACE, "appName"), answer="archive")
 def export(version: Version, with_v2: bool, context: Context, request: "HttpRequest") -> None:
     """An archive of the configurations of a namespace, or of those with the given ids."""
     get = request.parameters.get
@@ -144,6 +149,7 @@ def export(version: Version, with_v2: bool, context: Context, request: "HttpRequ
     answer_later(version, context, request, work)
 
 
+@takes(optional=_TO, in_query=(*_TO, "namespace"), only_in={1: ("namespace",)}, bodies=("file",))
 def import_archive(version: Version, context: Context, request: "HttpRequest") -> None:
     """Publishes what is in an archive of either layout."""
 

@@ -8,6 +8,7 @@ from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, 
 from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
 from nacos_core.server import config_change_http, config_copy_http, config_list_http, gray_http, pages
 from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.description import ATTRIBUTES, GROUP, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
 from nacos_core.server.versions import V1
 
 if TYPE_CHECKING:
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
 _ABSENT = b"config data not exist\n"
 
 
+@takes(
+    optional=("dataId", GROUP, NAMESPACE, "tag", "linearizable", "search", "show", "export", "exportV2", "beta"),
+    headers=("vipserver-tag",),
+    answer="content",
+    statuses=(404,),
+    also=(config_list_http.search, config_list_http.detail, config_copy_http.export, gray_http.query_beta),
+)
 def query_v1(context: Context, request: "HttpRequest") -> None:
-    """A configuration that is not there, or one of the other questions that v1 asks under this path."""
+    """The content of a configuration, or one of the other questions that v1 asks under this path.
+
+    The core answers for what is there.
+    """
     parameters = request.parameters
     if parameters.get("search"):
         config_list_http.search(V1, context, request)
@@ -53,8 +64,9 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
     context.confirm(answer)
 
 
+@takes("dataId", optional=("groupName", "group", "namespaceId", "tag", "linearizable"), headers=("vipserver-tag",))
 def query_v3(context: Context, request: "HttpRequest") -> None:
-    """The same for the v3 client API, which says so with status 200."""
+    """The content of a configuration; that there is none is said with status 200."""
     parameters = request.parameters
     if not parameters.get("dataId"):
         _refuse_missing_v3(context, request, "dataId")
@@ -75,8 +87,15 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
         context.confirm(answer)
 
 
+@takes(
+    optional=(*KEY, "content", NAMESPACE, *ATTRIBUTES, TAGS, SOURCE_USER, "clone", "import", "namespace"),
+    in_query=("clone", "import", "policy", "targetNamespaceId", "namespace"),
+    headers=gray_http.PUBLISH_HEADERS,
+    statuses=(500,),
+    also=(config_copy_http.clone, config_copy_http.import_archive),
+)
 def publish_v1(context: Context, request: "HttpRequest") -> None:
-    """Answers ``true`` once the publication is durable and visible. Clones and imports have the same path."""
+    """Publishes a configuration: ``true`` once that is durable and visible. Clones and imports have the same path."""
     if request.parameters.get("clone") == "true":
         config_copy_http.clone(V1, context, request)
         return
@@ -115,8 +134,11 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
         context.propose(command, partial(_finish, context, request))
 
 
+@takes(
+    optional=(*KEY, NAMESPACE, "tag", "delType", "beta"), also=(config_change_http.remove_by_ids, gray_http.remove_beta)
+)
 def remove_v1(context: Context, request: "HttpRequest") -> None:
-    """Answers ``true`` once the removal is durable, and also if there was nothing to remove."""
+    """Removes a configuration: ``true`` once that is durable, also if there was nothing to remove."""
     if request.parameters.get("delType") == "ids":
         config_change_http.remove_by_ids(V1, context, request)
         return

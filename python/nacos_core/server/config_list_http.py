@@ -8,6 +8,7 @@ from nacos_core import _core, limits
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import KEY, NAMESPACE, takes
 from nacos_core.server.versions import (
     V1,
     V3,
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
 
 _PAGE_SIZE: Final = 100
 _WAYS: Final = ("accurate", "blur")
+_FILTERS: Final = ("configDetail", "config_detail", "configTags", "config_tags", "types", "type")
+_WANTED: Final = ("pageNo", "pageSize", *KEY)
 _ABSENT: Final = "Config not exist, please publish Config first."
 
 
+@takes(
+    optional=("pageNo", "pageSize", "search", *KEY, NAMESPACE, "appName", *_FILTERS),
+    required_in={1: _WANTED, 2: _WANTED},
+    answer="page",
+)
 def search(version: Version, context: Context, request: "HttpRequest") -> None:
     """A page of the configurations of a namespace: all, or those that are like what is asked for.
 
@@ -67,6 +75,7 @@ async def _write(version: Version, context: Context, found: "ConfigSearch") -> b
     return found.to_json(version is V3)
 
 
+@takes(*KEY, optional=(NAMESPACE,), statuses=(404,))
 def detail(version: Version, context: Context, request: "HttpRequest") -> None:
     """One configuration with all its attributes."""
     try:

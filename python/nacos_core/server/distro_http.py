@@ -11,13 +11,15 @@ from nacos_core.distro.view import Consistency, PublisherView
 from nacos_core.naming.model import DEFAULT_GROUP
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
 
+@takes(optional=("serviceName", "groupName", "namespaceId"))
 def consistency(context: Context, request: "HttpRequest") -> None:
-    """``serviceName``, ``groupName``, ``namespaceId``: who publishes that service; without, members and holders."""
+    """Who publishes the service that is named; without a name, members and holders."""
     parameters = request.parameters
     name = parameters.get("serviceName", "")
     if not name:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from nacos_core import limits
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -58,6 +59,7 @@ def naming_metrics(context: Context, *, with_counts: bool) -> dict[str, object]:
     }
 
 
+@takes(answer="text")
 def prometheus(context: Context, request: "HttpRequest") -> None:
     """Everything, for a scraper."""
     body = "".join(_lines(context)).encode()

@@ -5,7 +5,7 @@ publication into that of a gray release (docs/gray.md).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
 from nacos_core.commands import PromoteGray, PublishConfig, PublishGray, RemoveConfig, RemoveGray
 from nacos_core.config import gray
@@ -14,6 +14,7 @@ from nacos_core.errors import CasMismatch, GrayAbsent, NacosCoreError
 from nacos_core.server import pages
 from nacos_core.server.config_list_http import describe
 from nacos_core.server.context import Context, Result
+from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V1, V3, Refused, Version, answer, key_of, refuse
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from nacos_core.config.service import Attributes
 
 Key: TypeAlias = tuple[str, str, str]
+
+OWN_TERMS: Final = ("grayLabels", "grayPercent", "grayName", "grayPriority")
+PUBLISH_HEADERS: Final = ("betaips", "casmd5")
+"""Parameters and headers with which a publication becomes that of a gray release, or is made only if."""
 
 _BETA_ABSENT = "There is no beta release of this configuration."
 
@@ -72,8 +77,12 @@ def _removal(command: RemoveConfig, name: str) -> RemoveGray:
     return RemoveGray(command.namespace, command.group, command.data_id, name, command.source_user, command.source_ip)
 
 
+@takes(*KEY, optional=(NAMESPACE,), statuses=(404,))
 def query_beta(version: Version, context: Context, request: "HttpRequest") -> None:
-    """The release for addresses. Version 1 answers with a result of its own, and with null if there is none."""
+    """The release for addresses.
+
+    Version 1 answers with a result of its own, and with null if there is none.
+    """
     try:
         key = key_of(version, request)
         found = _find(context, key, gray.BETA)
@@ -91,6 +100,7 @@ def query_beta(version: Version, context: Context, request: "HttpRequest") -> No
         answer(version, context, request, data)
 
 
+@takes(*KEY, optional=(NAMESPACE, SOURCE_USER))
 def remove_beta(version: Version, context: Context, request: "HttpRequest") -> None:
     """Ends the release for addresses, and also if there is none."""
     if version is V1:
@@ -99,6 +109,7 @@ def remove_beta(version: Version, context: Context, request: "HttpRequest") -> N
         _remove(version, context, request, lambda: gray.BETA, True)
 
 
+@takes(*KEY, optional=(NAMESPACE,))
 def list_all(context: Context, request: "HttpRequest") -> None:
     """All gray releases of one configuration, without their contents, in the order in which they are tried."""
     try:
@@ -112,6 +123,7 @@ def list_all(context: Context, request: "HttpRequest") -> None:
     answer(V3, context, request, listed)
 
 
+@takes(*KEY, "grayName", optional=(NAMESPACE,), statuses=(404,))
 def detail(context: Context, request: "HttpRequest") -> None:
     """One gray release by its name, with its content."""
     try:
@@ -126,11 +138,13 @@ def detail(context: Context, request: "HttpRequest") -> None:
         answer(V3, context, request, _describe(V3, key, found))
 
 
+@takes(*KEY, "grayName", optional=(NAMESPACE, SOURCE_USER))
 def remove(context: Context, request: "HttpRequest") -> None:
     """Ends a gray release by its name, and also if there is none: its clients get what others get."""
     _remove(V3, context, request, lambda: gray.name_asked(request.parameters.get), True)
 
 
+@takes(*KEY, "grayName", optional=(NAMESPACE, SOURCE_USER, "casMd5"), headers=("casmd5",), statuses=(404, 500))
 def promote(context: Context, request: "HttpRequest") -> None:
     """Publishes a gray release to all, as one command. ``casMd5``: only if that is what it holds."""
     get = request.parameters.get

@@ -12,6 +12,7 @@ from nacos_core.config import gray
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import KEY, NAMESPACE, takes
 from nacos_core.server.versions import (
     V1,
     V2,
@@ -35,14 +36,16 @@ _GRAY: Final = "gray"
 _OTHER_KEY: Final = "Please check dataId, group or namespaceId."
 
 
+@takes(*KEY, optional=(NAMESPACE, "search", "nid", "pageNo", "pageSize"), statuses=(403, 404))
 def list_or_event_v1(context: Context, request: "HttpRequest") -> None:
-    """One path of v1 for both."""
+    """A page of what happened to one configuration (``search=accurate``), or one event by its id, ``nid``."""
     if request.parameters.get("search") == "accurate":
         list_events(V1, context, request)
     else:
         event(V1, context, request)
 
 
+@takes(*KEY, optional=(NAMESPACE, "pageNo", "pageSize"), answer="page")
 def list_events(version: Version, context: Context, request: "HttpRequest") -> None:
     """A page of what happened to one configuration, the newest first."""
     try:
@@ -62,6 +65,7 @@ def list_events(version: Version, context: Context, request: "HttpRequest") -> N
     answer(version, context, request, page)
 
 
+@takes(*KEY, "nid", optional=(NAMESPACE,), statuses=(403, 404))
 def event(version: Version, context: Context, request: "HttpRequest") -> None:
     """One event by its id, ``nid``, with the content."""
     try:
@@ -78,6 +82,7 @@ def event(version: Version, context: Context, request: "HttpRequest") -> None:
         answer(version, context, request, _describe_whole(version, found))
 
 
+@takes(*KEY, "id", optional=(NAMESPACE,), statuses=(404,))
 def previous(version: Version, context: Context, request: "HttpRequest") -> None:
     """The event before another one, or the last one of a configuration: ``id`` is the id of either."""
     try:
@@ -92,6 +97,7 @@ def previous(version: Version, context: Context, request: "HttpRequest") -> None
         answer(version, context, request, _describe_whole(version, found))
 
 
+@takes(*KEY, "nid", optional=(NAMESPACE,), statuses=(403, 404))
 def change_v2(context: Context, request: "HttpRequest") -> None:
     """One event by its id, with what was there before and what came."""
     try:
@@ -116,6 +122,7 @@ def change_v2(context: Context, request: "HttpRequest") -> None:
     answer(V2, context, request, described)
 
 
+@takes(NAMESPACE)
 def configs(version: Version, context: Context, request: "HttpRequest") -> None:
     """All configurations of a namespace, without their contents."""
     try:

@@ -7,7 +7,7 @@ what was asked for is not there.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nacos_core.server import (
@@ -19,11 +19,14 @@ from nacos_core.server import (
     history_http,
     loader_http,
     namespace_http,
+    openapi,
     pages,
     state_http,
 )
 from nacos_core.server.config_routes import CONFIG_ROUTES
 from nacos_core.server.context import Context
+from nacos_core.server.core_routes import CORE_ROUTES
+from nacos_core.server.description import description_of, takes
 from nacos_core.server.naming_routes import NAMING_ROUTES
 from nacos_core.server.versions import V1, V2, V3
 
@@ -43,22 +46,6 @@ class Route:
     is_open: bool = False
 
 
-CORE_PATHS: Final = {
-    "/nacos/v1/ns/instance": ("POST", "DELETE"),
-    "/nacos/v1/ns/instance/beat": ("PUT",),
-    "/nacos/v1/ns/instance/list": ("GET",),
-    "/nacos/v1/ns/service/list": ("GET",),
-    "/nacos/v1/cs/configs/listener": ("POST",),
-    "/nacos/v2/ns/instance": ("POST", "DELETE"),
-    "/nacos/v2/ns/instance/beat": ("PUT",),
-    "/nacos/v2/ns/instance/list": ("GET",),
-    "/nacos/v3/client/ns/instance": ("POST", "DELETE"),
-    "/nacos/v3/client/ns/instance/list": ("GET",),
-    "/nacos/v3/admin/ns/instance": ("POST", "DELETE"),
-}
-"""What the core answers, for the 405 of other methods."""
-
-
 def _history_v3(path: str) -> dict[tuple[str, str], Route]:
     return {
         ("GET", path): Route(partial(history_http.event, V3)),
@@ -68,18 +55,35 @@ def _history_v3(path: str) -> dict[tuple[str, str], Route]:
     }
 
 
-def _namespaces(path: str, id_name: str) -> dict[tuple[str, str], Route]:
-    """``id_name``: what the id of a new one is called."""
+def _namespaces(path: str, create: Handler) -> dict[tuple[str, str], Route]:
     return {
         ("GET", f"{path}/list"): Route(namespace_http.list_all),
         ("GET", path): Route(namespace_http.detail),
-        ("POST", path): Route(partial(namespace_http.create, id_name)),
+        ("POST", path): Route(create),
         ("PUT", path): Route(namespace_http.update),
         ("DELETE", path): Route(namespace_http.remove),
     }
 
 
-ROUTES: Final = {
+@takes(answer="bare")
+def api_document(context: Context, request: "HttpRequest") -> None:
+    """This document.
+
+    Anybody may read it: it is made of the sources alone, so that it tells nothing of this node, what it holds or how it
+    is set up, and generators of clients have no token.
+    """
+    context.hub.reply_http(request.connection, request.call, 200, pages.JSON, _document(context.version))
+
+
+@cache
+def _document(version: str) -> bytes:
+    descriptions = {path: (description_of(route.handler), route.is_open) for path, route in ROUTES.items()}
+    core = {path: (description, False) for path, description in CORE_ROUTES.items()}
+    return pages.to_json(openapi.document(descriptions | core, version))
+
+
+ROUTES: Final[dict[tuple[str, str], Route]] = {
+    ("GET", "/nacos/v3/api-docs"): Route(api_document, is_open=True),
     ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
     ("POST", "/nacos/v1/cs/configs"): Route(config_http.publish_v1),
     ("DELETE", "/nacos/v1/cs/configs"): Route(config_http.remove_v1),
@@ -128,10 +132,10 @@ ROUTES: Final = {
     ("GET", "/nacos/actuator/prometheus"): Route(figures.prometheus),
     **_history_v3("/nacos/v3/admin/cs/history"),
     **_history_v3("/nacos/v3/console/cs/history"),
-    **_namespaces("/nacos/v2/console/namespace", "namespaceId"),
-    **_namespaces("/nacos/v3/admin/core/namespace", "namespaceId"),
+    **_namespaces("/nacos/v2/console/namespace", namespace_http.create),
+    **_namespaces("/nacos/v3/admin/core/namespace", namespace_http.create),
     ("GET", "/nacos/v3/admin/core/namespace/check"): Route(namespace_http.count),
-    **_namespaces("/nacos/v3/console/core/namespace", "customNamespaceId"),
+    **_namespaces("/nacos/v3/console/core/namespace", namespace_http.create_for_console),
     ("GET", "/nacos/v3/console/core/namespace/exist"): Route(namespace_http.exists),
     **{path: Route(handler) for path, handler in CONFIG_ROUTES.items()},
     **{path: Route(handler) for path, handler in NAMING_ROUTES.items()},
@@ -139,8 +143,8 @@ ROUTES: Final = {
 
 
 def _methods_of_paths() -> dict[str, tuple[str, ...]]:
-    methods: dict[str, tuple[str, ...]] = dict(CORE_PATHS)
-    for method, path in ROUTES:
+    methods: dict[str, tuple[str, ...]] = {}
+    for method, path in (*CORE_ROUTES, *ROUTES):
         methods[path] = (*methods.get(path, ()), method)
     return methods
 

@@ -7,6 +7,7 @@ import msgspec
 
 from nacos_core.naming.changes import InstanceName, MergeMetadata, Pairs, SetHealth, StripMetadata, UpdateInstance
 from nacos_core.naming.model import DEFAULT_CLUSTER, Instance
+from nacos_core.server.description import takes
 from nacos_core.server.naming_call import (
     CHECK_RUNNING,
     HEALTH_PARAMETER,
@@ -44,6 +45,7 @@ _read_shown = msgspec.json.Decoder(list[dict[str, object]]).decode
 _read_service = msgspec.json.Decoder(_CheckedService).decode
 
 
+@takes("serviceName", "ip", "port", optional=("namespaceId", "groupName", "clusterName", "cluster"), statuses=(404,))
 def detail(call: Call) -> None:
     """One instance, shown to clients or not."""
     shown = _find(call, call.service_key(), _name(call))
@@ -55,20 +57,27 @@ def detail(call: Call) -> None:
     call.answer({**answer, "instanceId": shown.get("instanceId"), "metadata": shown["metadata"]})
 
 
+@takes("serviceName", "ip", "port", optional=("namespaceId", "groupName", "clusterName", "cluster"), statuses=(404,))
 def detail_v2(call: Call) -> None:
-    """The same in the words of v2."""
+    """One instance, in the words of v2."""
     shown = _find(call, call.service_key(), _name(call))
     fields = ("serviceName", "ip", "port", "clusterName", "weight", "healthy", "instanceId", "metadata")
     call.answer({name: shown.get(name) for name in fields})
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "clusterName", "healthyOnly"))
 def instances(call: Call) -> None:
     """All instances of a service, of one cluster if it is named."""
     call.answer(_chosen_for_list(call))
 
 
+@takes(
+    "serviceName",
+    optional=("namespaceId", "groupName", "clusterName", "healthyOnly", "pageNo", "pageSize"),
+    answer="page",
+)
 def page_of_instances(call: Call) -> None:
-    """The same, a page of them."""
+    """A page of the instances of a service, of one cluster if it is named."""
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_DEFAULT)
     call.answer(page_of(_chosen_for_list(call), page_no, page_size))
 
@@ -83,6 +92,13 @@ def _chosen_for_list(call: Call) -> list[dict[str, object]]:
     return shown
 
 
+@takes(
+    "serviceName",
+    "ip",
+    "port",
+    optional=("namespaceId", "groupName", "clusterName", "cluster", "enabled", "enable", "weight", "metadata"),
+    statuses_in={1: (500,)},
+)
 def update(call: Call) -> None:
     """What is said from now on of an instance, there or not, in place of all that was said before."""
     key, name = call.service_key(), _name(call)
@@ -97,6 +113,14 @@ def update(call: Call) -> None:
     call.change(key, change, code=_code_of(change))
 
 
+@takes(
+    "serviceName",
+    "ip",
+    "port",
+    optional=("namespaceId", "groupName", "clusterName", "cluster", "enabled", "enable", "weight", "metadata"),
+    statuses=(404,),
+    statuses_in={1: (500,)},
+)
 def patch(call: Call) -> None:
     """Changes what is given, and leaves the rest as it was said or as the registrant says."""
     key, name = call.service_key(), _name(call)
@@ -110,18 +134,31 @@ def patch(call: Call) -> None:
     call.change(key, change, code=_code_of(change))
 
 
+@takes(
+    "serviceName",
+    "metadata",
+    optional=("namespaceId", "groupName", "instances", "consistencyType"),
+    statuses_in={1: (500,)},
+)
 def merge_metadata(call: Call) -> None:
     """Adds pairs to some instances, or to all of a service."""
     metadata = _required_metadata(call)
     _change_all(call, lambda names: MergeMetadata(names, metadata))
 
 
+@takes(
+    "serviceName",
+    "metadata",
+    optional=("namespaceId", "groupName", "instances", "consistencyType"),
+    statuses_in={1: (500,)},
+)
 def strip_metadata(call: Call) -> None:
     """Takes pairs out again that were added; the values given do not matter."""
     metadata = _required_metadata(call)
     _change_all(call, lambda names: StripMetadata(names, list(metadata)))
 
 
+@takes("serviceName", "ip", "port", optional=("namespaceId", "groupName", "clusterName", "cluster", "healthy", "valid"))
 def set_health(call: Call) -> None:
     """The health of a persistent instance, in a cluster that nobody checks."""
     key, name = call.service_key(), _name(call)

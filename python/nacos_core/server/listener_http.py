@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nacos_core.cluster.observations import Observe, Row
 from nacos_core.config.rules import ParameterRefused, group_key, namespace_of
 from nacos_core.server.context import Context
+from nacos_core.server.description import KEY, NAMESPACE, takes
 from nacos_core.server.versions import V1, Refused, Version, answer, key_of, refuse, required
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _COLLECTED: Final = 200
 
 
+@takes(*KEY, optional=(NAMESPACE, "aggregation"))
 def of_config(version: Version, context: Context, request: "HttpRequest") -> None:
     """``ip`` of each client that listens to a configuration, and the md5 that it holds."""
     try:
@@ -29,6 +31,7 @@ def of_config(version: Version, context: Context, request: "HttpRequest") -> Non
     _gather(context, request, Observe("config-listeners", key), partial(_show_config, version, context, request))
 
 
+@takes("ip", optional=(NAMESPACE, "all", "aggregation"))
 def of_client(version: Version, context: Context, request: "HttpRequest") -> None:
     """What the clients at ``ip`` listen to in a namespace, or with ``all`` in every one."""
     try:

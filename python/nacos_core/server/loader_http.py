@@ -6,6 +6,7 @@ import msgspec
 
 from nacos_core.server import pages
 from nacos_core.server.context import Context
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -18,11 +19,13 @@ class _Reset(msgspec.Struct, omit_defaults=True, rename="camel"):
     """Digits as a text: clients read it as one."""
 
 
+@takes()
 def current(context: Context, request: "HttpRequest") -> None:
     """The ids of the gRPC connections there are."""
     _reply(context, request, pages.success([connection_id for _, connection_id in context.hub.clients()]))
 
 
+@takes("connectionId", optional=("redirectAddress",), statuses=(404,))
 def reload_client(context: Context, request: "HttpRequest") -> None:
     """Asks the client of ``connectionId`` to leave, for ``redirectAddress`` (``ip:port``) if it is given."""
     wanted = request.parameters.get("connectionId", "")
@@ -33,6 +36,7 @@ def reload_client(context: Context, request: "HttpRequest") -> None:
     _reply(context, request, pages.failure(pages.NOT_FOUND, f"no connection has the id {wanted!r}"), 404)
 
 
+@takes("count", optional=("redirectAddress",))
 def reload_current(context: Context, request: "HttpRequest") -> None:
     """Asks so many clients to leave that ``count`` stay."""
     count = request.parameters.get("count", "")

@@ -9,6 +9,7 @@ from nacos_core.namespaces import rules
 from nacos_core.namespaces.rules import DEFAULT_NAMESPACE, NamespaceAbsent, NamespaceExists
 from nacos_core.server import pages
 from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.description import takes
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -22,11 +23,13 @@ _CUSTOM = 1
 # --- v2 and v3: results ----------------------------------------------------------------------------------------------
 
 
+@takes()
 def list_all(context: Context, request: "HttpRequest") -> None:
-    """The default namespace first, then in the order in which they were made."""
+    """All namespaces: the default one first, then in the order in which they were made."""
     _reply(context, request, 200, pages.success(_list(context)))
 
 
+@takes("namespaceId", statuses=(404,))
 def detail(context: Context, request: "HttpRequest") -> None:
     """One namespace."""
     namespace = _required(context, request, "namespaceId")
@@ -40,22 +43,33 @@ def detail(context: Context, request: "HttpRequest") -> None:
         _reply(context, request, 200, pages.success(_describe(context, found)))
 
 
-def create(id_name: str, context: Context, request: "HttpRequest") -> None:
-    """Without an id, or with a blank one, one is made up."""
+@takes("namespaceName", optional=("namespaceId", "namespaceDesc"))
+def create(context: Context, request: "HttpRequest") -> None:
+    """Makes a namespace; without an id, or with a blank one, one is made up."""
+    _create(context, request, request.parameters.get("namespaceId"))
+
+
+@takes("namespaceName", optional=("customNamespaceId", "namespaceDesc"))
+def create_for_console(context: Context, request: "HttpRequest") -> None:
+    """Makes a namespace; without an id, or with a blank one, one is made up."""
+    _create(context, request, request.parameters.get("customNamespaceId"))
+
+
+def _create(context: Context, request: "HttpRequest", namespace: str | None) -> None:
     name = _required(context, request, "namespaceName", "required parameter 'namespaceName' is missing")
     if name is None:
         return
-    get = request.parameters.get
     try:
-        command = context.namespaces.creation(get(id_name), name, get("namespaceDesc"))
+        command = context.namespaces.creation(namespace, name, request.parameters.get("namespaceDesc"))
     except InvalidParameter as error:
         _refuse(context, request, error)
     else:
         _propose(context, request, command, rules.exists(command.namespace))
 
 
+@takes("namespaceId", "namespaceName", optional=("namespaceDesc",), statuses=(404,))
 def update(context: Context, request: "HttpRequest") -> None:
-    """Name and description."""
+    """Changes name and description of a namespace."""
     namespace = _required(context, request, "namespaceId", "required parameter 'namespaceId' is missing")
     if namespace is None:
         return
@@ -70,8 +84,9 @@ def update(context: Context, request: "HttpRequest") -> None:
         _propose(context, request, command, rules.absent(namespace))
 
 
+@takes("namespaceId")
 def remove(context: Context, request: "HttpRequest") -> None:
-    """What is in it stays; one that is not there is gone already."""
+    """Removes a namespace. What is in it stays; one that is not there is gone already."""
     namespace = _required(context, request, "namespaceId")
     if namespace is None:
         return
@@ -83,13 +98,15 @@ def remove(context: Context, request: "HttpRequest") -> None:
         _propose(context, request, command, None)
 
 
+@takes("namespaceId")
 def count(context: Context, request: "HttpRequest") -> None:
-    """How many have this id among those that were made, which the default one was not."""
+    """How many namespaces have this id among those that were made, which the default one was not."""
     namespace = _required(context, request, "namespaceId")
     if namespace is not None:
         _reply(context, request, 200, pages.success(int(context.namespaces.is_made(namespace))))
 
 
+@takes("customNamespaceId")
 def exists(context: Context, request: "HttpRequest") -> None:
     """Whether an id is taken."""
     namespace = _required(context, request, "customNamespaceId")
@@ -101,8 +118,9 @@ def exists(context: Context, request: "HttpRequest") -> None:
 # --- v1: bare answers, and false for whatever cannot be done ---------------------------------------------------------
 
 
+@takes(optional=("show", "namespaceId", "checkNamespaceIdExist", "customNamespaceId"), answer="bare", statuses=(404,))
 def query_v1(context: Context, request: "HttpRequest") -> None:
-    """The list, one namespace (``show=all``), or whether there is one (``checkNamespaceIdExist=true``)."""
+    """All namespaces, one (``show=all``), or whether there is one (``checkNamespaceIdExist=true``)."""
     get = request.parameters.get
     if get("show") == "all":
         _detail_v1(context, request)
@@ -114,8 +132,9 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
         _reply(context, request, 200, pages.to_json({"code": 200, "message": None, "data": _list(context)}))
 
 
+@takes("namespaceName", optional=("customNamespaceId", "namespaceDesc"))
 def create_v1(context: Context, request: "HttpRequest") -> None:
-    """As ``create``."""
+    """Makes a namespace, and says whether it did."""
     name = _required_v1(context, request, "namespaceName")
     if name is None:
         return
@@ -128,8 +147,9 @@ def create_v1(context: Context, request: "HttpRequest") -> None:
         context.propose(command, partial(_finish_v1, context, request))
 
 
+@takes("namespace", "namespaceShowName", optional=("namespaceDesc",))
 def update_v1(context: Context, request: "HttpRequest") -> None:
-    """As ``update``, in other words."""
+    """Changes name and description of a namespace, and says whether it did."""
     namespace = _required_v1(context, request, "namespace")
     if namespace is None:
         return
@@ -144,8 +164,9 @@ def update_v1(context: Context, request: "HttpRequest") -> None:
         context.propose(command, partial(_finish_v1, context, request))
 
 
+@takes("namespaceId")
 def remove_v1(context: Context, request: "HttpRequest") -> None:
-    """As ``remove``."""
+    """Removes a namespace, and says whether it did."""
     namespace = _required_v1(context, request, "namespaceId")
     if namespace is None:
         return

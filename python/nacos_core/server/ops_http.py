@@ -11,6 +11,7 @@ from nacos_core.commands import SetSwitch
 from nacos_core.errors import CommandRefused, NacosCoreError
 from nacos_core.naming.switches import FOLLOWED, with_entry
 from nacos_core.server.context import Result, status_of
+from nacos_core.server.description import takes
 from nacos_core.server.figures import naming_metrics
 from nacos_core.server.naming_call import Call, Refused
 from nacos_core.server.pages import SERVER_ERROR, VALIDATION
@@ -25,16 +26,19 @@ _CHECKERS: Final = {
 }
 
 
+@takes()
 def checkers(call: Call) -> None:
     """The health checkers there are, with the fields that each has."""
     call.answer(_CHECKERS)
 
 
+@takes(optional=("onlyStatus",))
 def metrics(call: Call) -> None:
-    """``onlyStatus`` (true unless said) leaves out the counts."""
+    """Figures of naming; ``onlyStatus`` (true unless said) leaves out the counts."""
     call.answer(naming_metrics(call.context, with_counts=not call.flag("onlyStatus", default=True)))
 
 
+@takes(optional=("withinMs", "count"))
 def silence(call: Call) -> None:
     """Whose beats are missing: ``withinMs`` (10000) looks so far ahead, ``count`` (100) of them are shown."""
     within_ms = call.whole_number("withinMs", limits.SILENCE_WITHIN_MS)
@@ -43,11 +47,13 @@ def silence(call: Call) -> None:
     call.answer(msgspec.Raw(context.hub.silence(context.wall_clock(), within_ms, count)))
 
 
+@takes()
 def switches(call: Call) -> None:
-    """All of them."""
+    """All switches."""
     call.answer(call.context.switches())
 
 
+@takes("entry", optional=("value",))
 def set_switch(call: Call) -> None:
     """Sets ``entry`` to ``value`` on all nodes. ``debug`` (on this node alone) is not offered: nodes would differ."""
     entry, value = call.required("entry"), call.text("value")

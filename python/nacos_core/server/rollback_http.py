@@ -8,6 +8,7 @@ from nacos_core.config.rules import ParameterRefused
 from nacos_core.errors import CommandRefused, NacosCoreError
 from nacos_core.server import pages
 from nacos_core.server.context import Context, Result
+from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V3, Refused, answer, answer_later, integer, integer_in, key_of, refuse
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _OF_GRAY = "The event happened to a gray release: publish or remove that instead
 _OTHER_KEY = "Please check dataId, group or namespaceId."
 
 
+@takes(*KEY, "nid", optional=(NAMESPACE, SOURCE_USER), statuses=(403, 404))
 def roll_back(context: Context, request: "HttpRequest") -> None:
     """Makes a configuration what it was before the event ``nid``. Answers with its md5, or null: it was not there."""
     try:
@@ -41,6 +43,7 @@ def roll_back(context: Context, request: "HttpRequest") -> None:
     context.propose(RollbackConfig(*key, event.id, user, request.client_ip), finish)
 
 
+@takes(*KEY, "from", optional=(NAMESPACE, "to"), statuses=(403, 404))
 def difference(context: Context, request: "HttpRequest") -> None:
     """What is different between what two events show, as a unified text. Without ``to``: to what is there now."""
     try:

@@ -15,6 +15,7 @@ from nacos_core.naming.changes import (
     UpdateService,
 )
 from nacos_core.naming.model import DEFAULT_GROUP
+from nacos_core.server.description import takes
 from nacos_core.server.naming_call import (
     DELETE_FAILURE,
     SELECTOR,
@@ -68,6 +69,7 @@ _read_page = msgspec.json.Decoder(_Page).decode
 _read_hosts = msgspec.json.Decoder(list[dict[str, object]]).decode
 
 
+@takes("serviceName", optional=("namespaceId", "groupName", "ephemeral", "protectThreshold", "metadata", "selector"))
 def create(call: Call) -> None:
     """A service without instances; persistent unless ``ephemeral`` says otherwise."""
     key = call.service_key()
@@ -79,6 +81,11 @@ def create(call: Call) -> None:
     call.change(key, change, code=SERVICE_EXISTS)
 
 
+@takes(
+    "serviceName",
+    optional=("namespaceId", "groupName", "protectThreshold", "metadata", "selector"),
+    required_in={1: ("protectThreshold",)},
+)
 def update(call: Call) -> None:
     """Replaces threshold, metadata and selector; the clusters stay."""
     key = call.service_key()
@@ -91,6 +98,7 @@ def update(call: Call) -> None:
     call.change(key, UpdateService(service.ephemeral, threshold, metadata, selector))
 
 
+@takes("serviceName", optional=("namespaceId", "groupName"))
 def delete(call: Call) -> None:
     """Only a service without instances can be deleted."""
     key = call.service_key()
@@ -101,6 +109,7 @@ def delete(call: Call) -> None:
     call.change(key, DeleteService(), code=DELETE_FAILURE)
 
 
+@takes("serviceName", optional=("namespaceId", "groupName"), statuses=(404,))
 def detail(call: Call) -> None:
     """One service with its clusters."""
     key = call.service_key()
@@ -127,30 +136,47 @@ def detail(call: Call) -> None:
     )
 
 
+@takes("serviceName", optional=("namespaceId", "groupName"), statuses=(404,))
 def detail_v2(call: Call) -> None:
-    """The same with the names of v2, which v3 has beside its own."""
+    """One service with its clusters, with the names of v2, which v3 has beside its own."""
     key = call.service_key()
     text = f"service not found, namespace: {key[0]}, serviceName: {_grouped(key)}"
     call.answer({"namespace": key[0], **_detail(key, _find(call, key, text, 404))})
 
 
+@takes(optional=("namespaceId", "groupName", "pageNo", "pageSize"))
 def names(call: Call) -> None:
-    """The v2 list: names of one group."""
+    """The names of the services of one group, a page of them."""
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_V2_DEFAULT)
     namespace, group = call.text("namespaceId").strip() or "public", call.text("groupName").strip() or DEFAULT_GROUP
     count, found = call.context.hub.list_services(namespace, group, page_no, min(page_size, PAGE_SIZE_MAX))
     call.answer({"count": count, "services": found})
 
 
+@takes(
+    "pageNo", "pageSize", optional=("namespaceId", "groupNameParam", "serviceNameParam", "hasIpCount", "withInstances")
+)
 def catalog(call: Call) -> None:
-    """The v1 list: with instances unless told otherwise."""
+    """A page of services, with instances unless told otherwise."""
     page_no, page_size = call.whole_number("pageNo"), call.whole_number("pageSize")
     page = _page(call, page_no, page_size, with_empty=not call.flag("hasIpCount", default=False))
     call.answer(_with_instances(call, page) if call.flag("withInstances", default=True) else page)
 
 
+@takes(
+    optional=(
+        "namespaceId",
+        "groupNameParam",
+        "serviceNameParam",
+        "ignoreEmptyService",
+        "withInstances",
+        "pageNo",
+        "pageSize",
+    ),
+    answer="page",
+)
 def services(call: Call) -> None:
-    """The v3 list: figures, or with instances if asked for."""
+    """A page of services: figures, or with instances if asked for."""
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_DEFAULT)
     page = _page(call, page_no, page_size, with_empty=not call.flag("ignoreEmptyService", default=False))
     items: object = _with_instances(call, page) if call.flag("withInstances", default=False) else page.service_list
@@ -158,11 +184,20 @@ def services(call: Call) -> None:
     call.answer({"totalCount": page.count, "pageNumber": page_no, "pagesAvailable": pages, "pageItems": items})
 
 
+@takes()
 def selector_types(call: Call) -> None:
     """The types that a selector may have."""
     call.answer(["label", "none"])
 
 
+@takes(
+    "serviceName",
+    "clusterName",
+    "checkPort",
+    "useInstancePort4Check",
+    "healthChecker",
+    optional=("namespaceId", "groupName", "metadata"),
+)
 def update_cluster(call: Call) -> None:
     """How a cluster is checked, and its metadata."""
     key = call.service_key()
