@@ -1,6 +1,10 @@
 """What the simulation says of elections, and how fast it is. Writes its section of benches/RESULTS.md.
 
-python benches/simulate.py
+python benches/simulate.py [--run FILE ...]
+
+A FILE is what a long run of `python -m nacos_core simulate --seeds COUNT` printed, with that command in its first line:
+
+echo "simulate --seed 1 --seeds 10000" > a.txt; python -m nacos_core simulate --seed 1 --seeds 10000 >> a.txt
 """
 
 from __future__ import annotations
@@ -24,12 +28,14 @@ from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.faults import FaultProfile
 from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.node import NodeProfile, Process
+from nacos_core.simulation.nodes import NodesSimulation
 from nacos_core.simulation.state import Operation
 from nacos_core.simulation.world import Profile
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ELECTION_MS_AT_MOST = 300.0
 SPEED_AT_LEAST = 100.0
+NODES_SPEED_AT_LEAST = 10.0
 QUIET = Profile(
     links=LinkProfile(0.005, 0.010),
     node=NodeProfile(timing=Timing(heartbeat_seconds=0.075), snapshot_log_bytes=1 << 30),
@@ -96,16 +102,38 @@ def crashes(count: int) -> list[float]:
     return [clusters[number % len(clusters)].crash_once() for number in range(count)]
 
 
-def speed(seeds_count: int, seconds: float) -> tuple[float, float]:
+def speed(kind: type[Simulation] | type[NodesSimulation], seeds_count: int, seconds: float) -> tuple[float, float]:
     """Simulated seconds per second on the clock, and per second of CPU."""
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    reports = [Simulation(seed, seconds=seconds).run() for seed in range(1, seeds_count + 1)]
+    reports = [kind(seed, seconds=seconds).run() for seed in range(1, seeds_count + 1)]
     elapsed, elapsed_cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     failed = [report for report in reports if report.failure]
     if failed:
         raise SystemExit(f"seed {failed[0].seed}: {failed[0].failure}")
     simulated = sum(report.simulated_seconds for report in reports)
     return simulated / elapsed, simulated / elapsed_cpu
+
+
+def speed_row(level: str, speed: tuple[float, float], seeds: str, at_least: float) -> str:
+    per_second, per_cpu_second = speed
+    return row(
+        f"level {level}: simulated seconds per second of one core, {seeds}, with faults, clients and all rules looked "
+        "at (on the clock, beside whatever else ran)",
+        f"{per_cpu_second:.0f} ({per_second:.0f})",
+        f"at least {at_least:.0f}",
+        per_cpu_second >= at_least,
+    )
+
+
+def runs(files: list[Path]) -> list[str]:
+    """What long runs have said of themselves."""
+    lines: list[str] = []
+    for file in files:
+        command, counts, *_, outcome = file.read_text().splitlines()
+        if not command.startswith("simulate ") or not outcome.endswith((" seed failed", " seeds failed")):
+            raise SystemExit(f"{file}: not what a whole run of `simulate` printed, below its command")
+        lines.append(f"- `python -m nacos_core {command}`: {counts}: {outcome}")
+    return ["", "Long runs, as they printed it:", "", *lines] if lines else []
 
 
 def row(title: str, figure: str, bar: str, is_reached: bool) -> str:
@@ -116,15 +144,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crashes", type=int, default=1000, metavar="COUNT")
     parser.add_argument("--seeds", type=int, default=20, metavar="COUNT", help="played for the speed, 60 s each")
+    parser.add_argument("--nodes-seeds", type=int, default=8, metavar="COUNT", help="of whole nodes, 30 s each")
+    parser.add_argument("--run", type=Path, action="append", default=[], metavar="FILE", help="of a long run")
     parser.add_argument("--no-write", action="store_true", help="print only")
     chosen = parser.parse_args()
     times = sorted(crashes(chosen.crashes))
     median, late = statistics.median(times), times[int(len(times) * 0.99)]
-    per_second, per_cpu_second = speed(chosen.seeds, 60.0)
     lines = [
         "## The simulation (`python benches/simulate.py`)",
         "",
-        f"CPython {platform.python_version()} on {platform.machine()}. 5 nodes, without trio.",
+        f"CPython {platform.python_version()} on {platform.machine()}. 5 nodes, if nothing else is said.",
         "",
         "| What | figure | bar |  |",
         "|---|---|---|---|",
@@ -135,13 +164,14 @@ def main() -> None:
             f"under {ELECTION_MS_AT_MOST:.0f} ms",
             median < ELECTION_MS_AT_MOST,
         ),
-        row(
-            f"simulated seconds per second of one core, {chosen.seeds} seeds of 60 s with faults, clients and "
-            "all rules looked at (on the clock, beside whatever else ran)",
-            f"{per_cpu_second:.0f} ({per_second:.0f})",
-            f"at least {SPEED_AT_LEAST:.0f}",
-            per_cpu_second >= SPEED_AT_LEAST,
+        speed_row("a", speed(Simulation, chosen.seeds, 60.0), f"{chosen.seeds} seeds of 60 s", SPEED_AT_LEAST),
+        speed_row(
+            "b (whole nodes)",
+            speed(NodesSimulation, chosen.nodes_seeds, 30.0),
+            f"{chosen.nodes_seeds} seeds of 30 s",
+            NODES_SPEED_AT_LEAST,
         ),
+        *runs(chosen.run),
     ]
     print("\n".join(lines))
     if not chosen.no_write:
