@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import HERE, Allowance, Client, ClientKind, built, instance, run, unique
+from harness import Allowance, Client, ClientKind, instance, unique
+from java_build import FOLDER, TOOLCHAIN, build
 from scenarios import PatternsAndLocks, Scenarios, eventually
 
 if TYPE_CHECKING:
@@ -16,30 +17,11 @@ if TYPE_CHECKING:
 
     from support.node_process import NodeProcess
 
-FOLDER = HERE / "java"
-SOURCE = FOLDER / "SdkClient.java"
-POM = FOLDER / "pom.xml"
-SMALL_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+def sdk_client(line: str) -> list[str]:
+    return build(line, "SdkClient", FOLDER / "SdkClient.java")
 
 
-def build(line: str) -> list[str]:
-    """Maven is asked only when a version or the program has changed; the program is run without it."""
-    module = FOLDER / line
-    target = module / "target"
-    sources = [SOURCE, *sorted(module.glob("*.java"))]
-    jars = str(target / "lib" / "*")
-    classes = target / "classes"
-
-    def resolve_and_compile() -> None:
-        run(["mvn", "--batch-mode", "--quiet", "--projects", line], FOLDER)
-        javac = ["javac", "--release", "11", "-encoding", "UTF-8", "-classpath", jars, "-d", str(classes)]
-        run([*javac, *map(str, sources)], FOLDER)
-
-    built(target, [POM, module / "pom.xml", *sources], resolve_and_compile)
-    return ["java", *SMALL_JVM, "-classpath", f"{classes}:{jars}", "SdkClient"]
-
-
-TOOLCHAIN = ("java", "javac", "mvn")
 OWN_CHECK = "the client itself refuses the name: only letters, digits and '-'"
 BEATS = {
     "preserved.heart.beat.interval": "1000",
@@ -49,7 +31,7 @@ BEATS = {
 V1 = ClientKind(
     name="java-1",
     toolchain=TOOLCHAIN,
-    build=partial(build, "v1"),
+    build=partial(sdk_client, "v1"),
     lacks={
         "batch_register": "its interface has no such method",
         "publish_cas": "its interface has no such method",
@@ -57,8 +39,8 @@ V1 = ClientKind(
     vanishes=Allowance(9.0, "it beats: 3 s without a beat, as the instance's metadata say, found by a check every 5 s"),
     victim_metadata=BEATS,
 )
-V2 = ClientKind(name="java-2", toolchain=TOOLCHAIN, build=partial(build, "v2"), lacks={"underscores": OWN_CHECK})
-V3 = ClientKind(name="java-3", toolchain=TOOLCHAIN, build=partial(build, "v3"), lacks={"underscores": OWN_CHECK})
+V2 = ClientKind(name="java-2", toolchain=TOOLCHAIN, build=partial(sdk_client, "v2"), lacks={"underscores": OWN_CHECK})
+V3 = ClientKind(name="java-3", toolchain=TOOLCHAIN, build=partial(sdk_client, "v3"), lacks={"underscores": OWN_CHECK})
 
 
 class TestJava1(Scenarios):

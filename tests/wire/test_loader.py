@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 LOADER = "/nacos/v3/admin/core/loader"
 
 
+def test_connections_are_shown_by_their_ids(node: NodeProcess) -> None:
+    with GrpcConnection(node.grpc_port) as shown:
+        wanted = shown.set_up()
+        told = call_http(node.port, "GET", f"{LOADER}/current").json["data"][wanted]
+    meta = told["metaInfo"]
+    assert (meta["connectionId"], meta["connectType"], meta["clientIp"]) == (wanted, "GRPC", "127.0.0.1")
+    assert type(meta["remotePort"]) is int
+    assert type(meta["lastActiveTime"]) is int
+
+
 def test_one_client_is_asked_to_leave_for_another_address(node: NodeProcess) -> None:
     with GrpcConnection(node.grpc_port) as asked, GrpcConnection(node.grpc_port) as spared:
         wanted = asked.set_up()

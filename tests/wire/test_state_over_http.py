@@ -32,6 +32,15 @@ def test_a_node_alone_is_its_whole_cluster(node: NodeProcess) -> None:
     assert "stands alone" in answer.json["data"]
 
 
+def test_members_are_listed_by_address_and_state(node: NodeProcess) -> None:
+    def listed(**wanted: str) -> int:
+        return len(call_http(node.port, "GET", "/nacos/v3/admin/core/cluster/node/list", wanted).json["data"])
+
+    assert [listed(state=state) for state in ("", "UP", "up", "DOWN")] == [1, 1, 1, 0]
+    assert [listed(address=address) for address in (f":{node.port}", "10.0.0.1")] == [1, 0]
+    assert listed(address=f":{node.port}", state="DOWN") == 0
+
+
 def test_who_publishes_a_service_is_told(node: NodeProcess) -> None:
     name = phrases.unique("published")
     form = {"serviceName": name, "ip": "10.3.0.1", "port": 80}

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from nacos_core.raft.configuration import Member
 
 
-@takes(optional=("keyword", "address"))
+@takes(optional=("keyword", "address", "state"))
 def members(context: Context, request: "HttpRequest") -> None:
-    """All members; ``keyword`` leaves those whose address contains it."""
+    """All members; ``keyword`` leaves those whose address contains it, ``state`` those that are in it."""
     keyword = request.parameters.get("keyword") or request.parameters.get("address") or ""
     shown = [_describe(context, member) for member in context.cluster.members() if keyword in member.address]
-    _reply(context, request, 200, pages.success(shown))
+    state = request.parameters.get("state", "").upper()
+    _reply(context, request, 200, pages.success([each for each in shown if state in ("", each["state"])]))
 
 
 @takes()

@@ -19,10 +19,38 @@ class _Reset(msgspec.Struct, omit_defaults=True, rename="camel"):
     """Digits as a text: clients read it as one."""
 
 
+class _Client(msgspec.Struct, rename="camel"):
+    """What the core tells of a connection."""
+
+    client_id: str
+    last_updated_time: int
+    """When it was last active, milliseconds since the epoch."""
+    connect_type: str
+    app_name: str
+    version: str
+    client_ip: str
+    client_port: int
+
+
 @takes()
 def current(context: Context, request: "HttpRequest") -> None:
-    """The ids of the gRPC connections there are."""
-    _reply(context, request, pages.success([connection_id for _, connection_id in context.hub.clients()]))
+    """The gRPC connections there are, by their ids. What the node does not keep of one is left out."""
+    told = {connection_id: context.hub.client_summary(connection_id) for _, connection_id in context.hub.clients()}
+    _reply(context, request, pages.success({each: _shown(summary) for each, summary in told.items() if summary}))
+
+
+def _shown(summary: bytes) -> dict[str, object]:
+    client = msgspec.json.decode(summary, type=_Client)
+    meta_info = {
+        "connectType": client.connect_type,
+        "clientIp": client.client_ip,
+        "remotePort": client.client_port,
+        "version": client.version,
+        "connectionId": client.client_id,
+        "lastActiveTime": client.last_updated_time,
+        "appName": client.app_name,
+    }
+    return {"traced": False, "metaInfo": meta_info}
 
 
 @takes("connectionId", optional=("redirectAddress",), statuses=(404,))

@@ -122,6 +122,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "show": _text("all: asks for one with all its attributes."),
     "srcUser": _USER,
     "src_user": _USER,
+    "state": _text("State of a node: UP, SUSPICIOUS or DOWN."),
     "tag": _text("Tag of a release."),
     "targetNamespaceId": _text("Id of the namespace to write to."),
     "tenant": _NAMESPACE,
