@@ -1,7 +1,12 @@
-"""A node tells what its API is, to anybody."""
+"""A node tells what its API is, to anybody, and no request that it allows breaks the node."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -11,6 +16,14 @@ from nacos_core.server.http_api import ROUTES
 
 if TYPE_CHECKING:
     from support.node_process import StartNode
+
+TESTS = Path(__file__).parents[1]
+CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+FUZZED_S = 25
+"""As long as requests are made up."""
+ANSWERED_S = 10
+"""What takes longer hangs."""
+LONG_POLL = "long-pulling-timeout"
 
 
 def test_anybody_may_read_the_document(start_node: StartNode) -> None:
@@ -23,3 +36,25 @@ def test_anybody_may_read_the_document(start_node: StartNode) -> None:
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     assert described == {*ROUTES, *CORE_ROUTES}
     assert httpx.get(f"{url}/admin/core/state", timeout=10).status_code == 403, "what it describes is not for anybody"
+
+
+def test_no_request_that_the_document_allows_breaks_a_node(start_node: StartNode, tmp_path: Path) -> None:
+    node = start_node()
+    document = httpx.get(f"http://{node.address}/nacos/v3/api-docs", timeout=10).json()
+    listen = document["paths"]["/nacos/v1/cs/configs/listener"]["post"]
+    listen["parameters"] = [each for each in listen["parameters"] if each["name"].lower() != LONG_POLL]
+    (tmp_path / "document.json").write_text(json.dumps(document))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run", "document.json"),
+        *("--url", f"http://{node.address}", "--checks", CHECKS),
+        *("--phases", "fuzzing", "--mode", "positive"),  # what is odd comes from the hooks
+        *("--max-time", str(FUZZED_S), "--request-timeout", str(ANSWERED_S)),
+        *("--max-failures", "5", "--continue-on-failure", "--warnings", "off", "--suppress-health-check", "all"),
+    ]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "support.fuzz_hooks", "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=FUZZED_S + 60, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Traceback" not in node.errors
+    assert httpx.get(f"http://{node.address}/nacos/v3/admin/core/state/readiness", timeout=10).status_code == 200

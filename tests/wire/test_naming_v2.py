@@ -93,6 +93,13 @@ def test_what_is_wrong_has_a_code(node: NodeProcess) -> None:
     assert call(node, "OPTIONS", "instance").status == 405
 
 
+def test_a_list_of_services_in_what_cannot_be_a_namespace_is_refused(node: NodeProcess) -> None:
+    for wrong in ({"namespaceId": "a b"}, {"groupName": "a b"}, {"namespaceId": "n" * 300}):
+        refused = call(node, "GET", "service/list", **wrong)
+        assert refused.status == 400
+        assert "Param" in refused.text
+
+
 def test_the_console_administers_services_and_instances(node: NodeProcess) -> None:
     base, name = "/nacos/v3/console/ns", phrases.unique("console")
 

@@ -149,7 +149,10 @@ def names(call: Call) -> None:
     """The names of the services of one group, a page of them."""
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_V2_DEFAULT)
     namespace, group = call.text("namespaceId").strip() or "public", call.text("groupName").strip() or DEFAULT_GROUP
-    count, found = call.context.hub.list_services(namespace, group, page_no, min(page_size, PAGE_SIZE_MAX))
+    try:
+        count, found = call.context.hub.list_services(namespace, group, page_no, min(page_size, PAGE_SIZE_MAX))
+    except ValueError as error:
+        raise Refused(400, VALIDATION, str(error)) from None
     call.answer({"count": count, "services": found})
 
 
