@@ -5,6 +5,7 @@ Everything that its interfaces offer is either asked for here, by name, or in `L
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from harness import Client, ClientError, ClientKind, instance, unique
 from java_build import TOOLCHAIN, build
 from scenarios import eventually, md5
+from support.node_process import NodeProcess
 from test_java import V3
 
 if TYPE_CHECKING:
@@ -132,6 +134,25 @@ def test_the_node_tells_of_itself(ask: Ask, server: str) -> None:
     assert ask("core.listClusterNodes", "", "DOWN") == []
     assert ask("naming.getMetrics", True) == {"status": "UP"}
     assert ask("naming.getMetrics", False).keys() > {"serviceCount", "instanceCount", "connectionBasedClientCount"}
+
+
+def test_who_logs_in_administers_a_guarded_node_and_nobody_else(
+    command_of: Callable[[ClientKind], list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    java, *rest = command_of(KIND)
+    folder, password = tmp_path_factory.mktemp("guarded"), "correct horse"
+    environment = {"NACOS_CORE_ADMIN_PASSWORD": password}
+    with NodeProcess(folder / "node", "--auth", "on", environment=environment) as node, contextlib.ExitStack() as stack:
+
+        def namespaces(who: str, secret: str) -> list[str]:
+            command = [java, "-Dusername=nacos", f"-Dpassword={secret}", *rest]
+            client = Client(KIND, command, node.address, folder / who)
+            stack.callback(client.close)
+            return [one["namespace"] for one in client.wait_ready().call("core.getNamespaceList", arguments=[])]
+
+        assert namespaces("operator", password) == ["public"]
+        with pytest.raises(ClientError, match="403"):
+            namespaces("stranger", "wrong")
 
 
 # configurations

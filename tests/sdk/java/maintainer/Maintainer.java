@@ -17,6 +17,7 @@ import java.lang.reflect.Modifier;
 import java.lang.reflect.Type;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -24,7 +25,8 @@ import java.util.TreeSet;
 /**
  * An unmodified nacos-maintainer-client behind the lines of harness.py. A command names a method by its interface and
  * name, for example config.getConfig, and has a list of arguments; overloads are left to the library, which fills in
- * what they leave out. Its command "operations" is answered by all that there are.
+ * what they leave out. Its command "operations" is answered by all that there are. Who it is for the server stands in
+ * the properties username and password of the JVM.
  */
 public final class Maintainer {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -37,9 +39,14 @@ public final class Maintainer {
             "naming", NamingMaintainerService.class));
 
     private Maintainer(String address) throws Exception {
-        NamingMaintainerService naming = NamingMaintainerFactory.createNamingMaintainerService(address);
+        Properties properties = new Properties();
+        properties.setProperty("serverAddr", address);
+        for (String credential : new String[] {"username", "password"}) {
+            properties.setProperty(credential, System.getProperty(credential, ""));
+        }
+        NamingMaintainerService naming = NamingMaintainerFactory.createNamingMaintainerService(properties);
         this.services = Map.of(
-                "config", ConfigMaintainerFactory.createConfigMaintainerService(address),
+                "config", ConfigMaintainerFactory.createConfigMaintainerService(properties),
                 "core", naming,
                 "naming", naming);
     }
