@@ -14,6 +14,7 @@ from nacos_core.server.core_routes import CORE_ROUTES
 from nacos_core.server.description import Description, description_of, handler_of
 from nacos_core.server.http_api import ROUTES
 from nacos_core.server.parameters import HEADERS, PARAMETERS
+from support.fuzz_words import DICTIONARY
 from support.parameters_read import read_by_core, read_by_handler
 from unit.test_compatibility import BESIDE, NEEDED
 
@@ -101,6 +102,10 @@ def test_only_what_routes_take_has_a_meaning() -> None:
     taken = set().union(*(told(each, path) for (_, path), (each, _) in ALL.items()))
     assert taken == {*PARAMETERS, *(f"header {name}" for name in HEADERS)}
     assert all(each.meaning.endswith(".") for each in PARAMETERS.values())
+
+
+def test_what_is_fuzzed_with_words_is_a_parameter() -> None:
+    assert DICTIONARY.keys() - PARAMETERS.keys() == set()
 
 
 def operation(method: str, path: str) -> dict[str, Any]:

@@ -1,16 +1,8 @@
-"""What schemathesis, started by tests/process/test_api_document.py, makes of the values that it thought of.
-
-Random names find nothing, so most values are taken from a few that belong together: requests meet what earlier ones
-made, and get behind the checks of names. Which one is decided by the value that it stands for, so that a seed says all.
-"""
+"""Words that fit together: requests of them get behind the checks of names, and meet what earlier ones made."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from typing import Any
-
-import schemathesis
 
 ODD = ("", "a b", "\x00", "n" * 3000, "\U0001f600", "-1", "1e400", "%", "\r\n")
 """What any parameter may be by mistake or malice."""
@@ -43,7 +35,7 @@ DICTIONARY = {
     "delType": ("ids", ""),
     "entry": ("pushEnabled", "lightBeatEnabled", "distroThreshold", "nonsense"),
     "grayLabels": ("", "app = a", "app in (a, b)", "("),
-    "grayName": ("beta", "label", "percent", "tag_a", "own"),
+    "grayName": ("beta", "", "label", "percent", "tag_a", "own"),
     "grayPercent": ("", "10", "101"),
     "grayPriority": ("", "1", "x"),
     "healthChecker": ('{"type":"TCP"}', '{"type":"HTTP","path":"/"}', '{"type":"NONE"}', '{"type":1}', "null"),
@@ -67,27 +59,17 @@ DICTIONARY = {
 }
 
 
-def _chosen(name: str, value: Any) -> Any:
-    kind, number = divmod(zlib.crc32(json.dumps(value, default=repr).encode()), 1000)
-    match kind % 8:
-        case 0:
-            return value
-        case 1:
-            return ODD[number % len(ODD)]
-        case _:
-            words = DICTIONARY.get(name, ODD)
-            return words[number % len(words)]
+def with_words(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with these words as all that parameters may be, the sensible ones first."""
+    for operation in (operation for item in document["paths"].values() for operation in item.values()):
+        for parameter in operation["parameters"]:
+            parameter["schema"] = _schema(parameter["name"], parameter["schema"])
+        bodies = operation.get("requestBody", {}).get("content", {})
+        form = bodies.get("application/x-www-form-urlencoded", {}).get("schema", {})
+        for name, schema in form.get("properties", {}).items():
+            form["properties"][name] = _schema(name, schema)
+    return document
 
 
-def _with_words(values: Any) -> Any:
-    return {name: _chosen(name, value) for name, value in values.items()} if isinstance(values, dict) else values
-
-
-@schemathesis.hook
-def map_query(_context: schemathesis.HookContext, query: Any) -> Any:
-    return _with_words(query)
-
-
-@schemathesis.hook
-def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
-    return _with_words(body)
+def _schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "string", "enum": [*DICTIONARY[name], *ODD]} if name in DICTIONARY else schema
