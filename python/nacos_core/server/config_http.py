@@ -20,7 +20,7 @@ _ABSENT = b"config data not exist\n"
 @takes(
     optional=("dataId", GROUP, NAMESPACE, "tag", "linearizable", "search", "show", "export", "exportV2", "beta"),
     headers=("vipserver-tag",),
-    answer="content",
+    answer="bare",
     statuses=(404,),
     also=(config_list_http.search, config_list_http.detail, config_copy_http.export, gray_http.query_beta),
 )

@@ -25,7 +25,7 @@ ATTRIBUTES: Final = (
 )
 """Of a publication, those that have the same name in each version."""
 
-Answer: TypeAlias = Literal["by version", "bare", "page", "content", "archive", "text"]
+Answer: TypeAlias = Literal["by version", "bare", "page", "archive", "text"]
 """``by version``: bare in v1, a result in v2 and v3; ``page``: the same, and the result holds a page of a list."""
 
 Body: TypeAlias = Literal["ids", "file"]
@@ -61,9 +61,9 @@ class Description:
         """Of all parameters that this version of the API has."""
         return (*self.required, *self.optional, *self.only_in.get(version, ()))
 
-    def is_required(self, name: str, version: int) -> bool:
-        """Whether a request without it is refused."""
-        return name in self.required or name in self.required_in.get(version, ())
+    def required_names(self, version: int) -> tuple[str, ...]:
+        """Of those without which a request is refused."""
+        return (*self.required, *self.required_in.get(version, ()))
 
 
 _Handler = TypeVar("_Handler", bound=Callable[..., None])
@@ -138,8 +138,11 @@ def handler_of(route: Callable[..., None]) -> Callable[..., None]:
 
 
 def description_of(route: Callable[..., None]) -> Description:
-    """Raises ``KeyError`` for a handler that is not described."""
-    return _described[handler_of(route)]
+    """Raises ``LookupError`` for a handler that is not described."""
+    handler = handler_of(route)
+    if handler not in _described:
+        raise LookupError(f"{handler.__module__}.{handler.__qualname__} is not described: put @takes above it")
+    return _described[handler]
 
 
 def _summary(docstring: str) -> str:

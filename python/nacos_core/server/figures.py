@@ -61,7 +61,7 @@ def naming_metrics(context: Context, *, with_counts: bool) -> dict[str, object]:
 
 @takes(answer="text")
 def prometheus(context: Context, request: "HttpRequest") -> None:
-    """Everything, for a scraper."""
+    """All figures of this node, for a scraper."""
     body = "".join(_lines(context)).encode()
     context.hub.reply_http(request.connection, request.call, 200, PROMETHEUS, body)
 

@@ -100,7 +100,7 @@ def _chosen_for_list(call: Call) -> list[dict[str, object]]:
     statuses_in={1: (500,)},
 )
 def update(call: Call) -> None:
-    """What is said from now on of an instance, there or not, in place of all that was said before."""
+    """Says what holds from now on of an instance, there or not, in place of all that was said before."""
     key, name = call.service_key(), _name(call)
     weight = call.number("weight", WEIGHT)
     change = UpdateInstance(
@@ -122,7 +122,7 @@ def update(call: Call) -> None:
     statuses_in={1: (500,)},
 )
 def patch(call: Call) -> None:
-    """Changes what is given, and leaves the rest as it was said or as the registrant says."""
+    """Changes what is given of an instance, and leaves the rest as it was said or as the registrant says."""
     key, name = call.service_key(), _name(call)
     change = UpdateInstance(
         name,
@@ -141,7 +141,7 @@ def patch(call: Call) -> None:
     statuses_in={1: (500,)},
 )
 def merge_metadata(call: Call) -> None:
-    """Adds pairs to some instances, or to all of a service."""
+    """Adds pairs to the metadata of some instances, or of all of a service."""
     metadata = _required_metadata(call)
     _change_all(call, lambda names: MergeMetadata(names, metadata))
 
@@ -153,14 +153,14 @@ def merge_metadata(call: Call) -> None:
     statuses_in={1: (500,)},
 )
 def strip_metadata(call: Call) -> None:
-    """Takes pairs out again that were added; the values given do not matter."""
+    """Takes pairs out of metadata again that were added; the values given do not matter."""
     metadata = _required_metadata(call)
     _change_all(call, lambda names: StripMetadata(names, list(metadata)))
 
 
 @takes("serviceName", "ip", "port", optional=("namespaceId", "groupName", "clusterName", "cluster", "healthy", "valid"))
 def set_health(call: Call) -> None:
-    """The health of a persistent instance, in a cluster that nobody checks."""
+    """Sets the health of a persistent instance, in a cluster that nobody checks."""
     key, name = call.service_key(), _name(call)
     healthy = call.text("healthy", "valid")
     if not healthy:

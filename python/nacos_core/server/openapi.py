@@ -148,10 +148,7 @@ def _operation(method: str, path: str, description: Description, is_open: bool) 
         "tags": [_area(path)],
         "parameters": [],
     }
-    required = {
-        *wire_names(description.required, version),
-        *wire_names(description.required_in.get(version.number, ()), version),
-    }
+    required = wire_names(description.required_names(version.number), version)
     names = wire_names(description.names(version.number), version)
     stays = set(names if method not in _WITH_BODY else wire_names(description.in_query, version))
     in_query = [name for name in names if name in stays]

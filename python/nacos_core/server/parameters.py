@@ -28,7 +28,7 @@ def _json(meaning: str) -> Parameter:
     return Parameter("json", meaning)
 
 
-_NAMESPACE: Final = _text("Id of the namespace; public if it is not given.")
+_NAMESPACE: Final = _text("Id of the namespace; public where it may be left out.")
 _GROUP: Final = _text("Group; DEFAULT_GROUP where it may be left out.")
 _CLUSTER: Final = _text("Cluster within the service; DEFAULT where one is named and it is not given.")
 _ENABLED: Final = _flag("Whether clients are told of the instance.")

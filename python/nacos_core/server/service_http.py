@@ -71,7 +71,7 @@ _read_hosts = msgspec.json.Decoder(list[dict[str, object]]).decode
 
 @takes("serviceName", optional=("namespaceId", "groupName", "ephemeral", "protectThreshold", "metadata", "selector"))
 def create(call: Call) -> None:
-    """A service without instances; persistent unless ``ephemeral`` says otherwise."""
+    """Makes a service without instances; persistent unless ``ephemeral`` says otherwise."""
     key = call.service_key()
     threshold = call.number("protectThreshold") or 0.0
     metadata = call.metadata(SERVICE_METADATA) or {}
@@ -87,7 +87,7 @@ def create(call: Call) -> None:
     required_in={1: ("protectThreshold",)},
 )
 def update(call: Call) -> None:
-    """Replaces threshold, metadata and selector; the clusters stay."""
+    """Replaces threshold, metadata and selector of a service; its clusters stay."""
     key = call.service_key()
     if call.is_v1:
         call.required("protectThreshold")
@@ -100,7 +100,7 @@ def update(call: Call) -> None:
 
 @takes("serviceName", optional=("namespaceId", "groupName"))
 def delete(call: Call) -> None:
-    """Only a service without instances can be deleted."""
+    """Deletes a service, which must have no instances."""
     key = call.service_key()
     _find(call, key, f"service {_grouped(key)} not found!")
     if _read_hosts(call.context.hub.all_instances(*key)):
@@ -202,7 +202,7 @@ def selector_types(call: Call) -> None:
     optional=("namespaceId", "groupName", "metadata"),
 )
 def update_cluster(call: Call) -> None:
-    """How a cluster is checked, and its metadata."""
+    """Says how a cluster is checked, and its metadata."""
     key = call.service_key()
     name = call.required("clusterName").strip()
     call.required("checkPort")
