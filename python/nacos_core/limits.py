@@ -232,6 +232,8 @@ APPEND_BYTES_MAX: Final = 1024 * 1024
 SNAPSHOT_PIECE_BYTES: Final = 1024 * 1024
 WRITE_WAIT_SECONDS: Final = 2.5
 """How long a write is waited for; clients of the protocol give up after 3 s."""
+REMOVED_MEMBERS_SESSIONS_COUNT_MAX: Final = 16
+"""Of so many members that were removed it is remembered which of their writes were applied."""
 WRITE_RETRY_SECONDS: Final = 0.5
 """A write that was sent to the leader and not heard of is sent again."""
 READ_WAIT_SECONDS: Final = 2.5

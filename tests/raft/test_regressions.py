@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nacos_core._core import Log, unpack
-from nacos_core.raft.configuration import Configuration, Member
+from nacos_core.raft.configuration import AddMember, Change, Configuration, Member, RemoveMember
 from nacos_core.raft.effects import Effect, Send, SendSnapshot
 from nacos_core.raft.events import LogSynced, PeerLost, Received, Started, Tick
 from nacos_core.raft.machine import Machine, bootstrap
@@ -17,6 +17,7 @@ from nacos_core.raft.messages import (
     RequestVote,
     VoteResponse,
 )
+from support.raft_cluster import Cluster
 
 if TYPE_CHECKING:
     from nacos_core.raft.messages import Message
@@ -100,3 +101,27 @@ def test_an_old_message_does_not_take_the_members_away() -> None:
     follower.step(Received("a", AppendEntries(1, 0, 0, last_index, 3, entries)), 0.1)
     assert log.last_index == 4
     assert follower.state.configuration == TWO
+
+
+def test_a_member_that_is_taken_in_again_has_its_write_applied_once() -> None:
+    """Found by tests/property/test_raft_cluster.py: its session was forgotten with its removal, and it sent again."""
+    cluster = Cluster()
+    cluster.bootstrap("a", "b", "c")
+    cluster.start()
+    cluster.elect("a")
+    leader = cluster.nodes["a"]
+
+    def change_members(change: Change) -> None:
+        leader.replica.change(change, lambda _: None, cluster.now)
+        leader.work()
+
+    cluster.write("c", "once")
+    cluster.deliver(cluster.flights[0])
+    change_members(RemoveMember("c"))
+    cluster.deliver_all()
+    assert leader.words.words == ["once"]
+    change_members(AddMember(Member("c", "c:8848", 9849, "joining")))
+    cluster.deliver_all()
+    cluster.write("a", "later")
+    cluster.deliver_all()
+    assert [node.words.words for node in cluster.nodes.values()] == 3 * [["once", "later"]]

@@ -148,7 +148,10 @@ async def call(node: nacos_core.Node, method: str, path: str, form: dict[str, st
 
 async def ask(node: nacos_core.Node, path: str, **query: str) -> Any:
     assert node.http_port is not None
-    answer = await trio.to_thread.run_sync(partial(call_http, node.http_port, "GET", f"/nacos/v3/admin{path}", query))
+    get = partial(call_http, node.http_port, "GET", f"/nacos/v3/admin{path}", query)
+    # A node that has just started still loads instances from the others.
+    while (answer := await trio.to_thread.run_sync(get)).status == 503:  # noqa: ASYNC110
+        await trio.sleep(0.05)
     return answer.json["data"]
 
 

@@ -165,12 +165,27 @@ def test_a_result_that_nobody_waits_for_by_then_is_not_remembered() -> None:
     assert sessions.to_data() == {"a": (1, 5, {5: "result"}), "b": (2, 1, {})}
 
 
-def test_who_is_no_member_is_forgotten() -> None:
+def test_what_a_removed_member_wrote_is_not_applied_again_when_it_is_taken_in_again() -> None:
     sessions = Sessions()
     applied(sessions, 1)
-    applied(sessions, 1, origin="b")
-    sessions.keep_only(("b",))
-    assert list(sessions.to_data()) == ["b"]
+    sessions.members_are(("b",))
+    sessions = Sessions.from_data(sessions.to_data())
+    sessions.members_are(("b",))
+    sessions.members_are(("a", "b"))
+    assert not applied(sessions, 1)
+    assert applied(sessions, 2)
+
+
+def test_only_the_last_removed_members_are_remembered_on_all_servers_alike() -> None:
+    sessions = Sessions()
+    names = [f"n{number:02}" for number in range(limits.REMOVED_MEMBERS_SESSIONS_COUNT_MAX + 2)]
+    for name in names:
+        applied(sessions, 1, origin=name)
+    for name in reversed(names):
+        sessions.members_are(tuple(other for other in names if other < name))
+    again = Sessions.from_data(sessions.to_data())
+    again.members_are(())
+    assert list(again.to_data()) == list(sessions.to_data()) == sorted(names, reverse=True)[2:]
 
 
 def test_sessions_go_through_a_snapshot() -> None:

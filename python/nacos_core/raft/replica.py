@@ -448,11 +448,11 @@ class Replica:
     def _apply_configuration(self, index: int, payload: bytes) -> None:
         configuration = Configuration.decode(payload)
         self._know_configuration(index, configuration)
-        self.sessions.keep_only(configuration.node_ids)
 
     def _know_configuration(self, index: int, configuration: Configuration) -> None:
         self.applied_configuration = (index, configuration)
         self._origin_ids = frozenset(configuration.node_ids)
+        self.sessions.members_are(configuration.node_ids)
 
     # --- snapshots -------------------------------------------------------------------------------------------------
 

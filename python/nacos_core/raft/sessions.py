@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from nacos_core import limits
 from nacos_core.raft.entries import Request
 
 Outcome: TypeAlias = Any
@@ -33,6 +34,8 @@ class Sessions:
 
     def __init__(self) -> None:
         self._by_origin: dict[str, _Session] = {}
+        self._of_removed: dict[str, _Session] = {}
+        """In the order of their removal."""
 
     def begin(self, request: Request) -> Verdict:
         """Looks at the request that is next in the log."""
@@ -60,20 +63,27 @@ class Sessions:
         session = self._by_origin.get(origin_id)
         return session.results if session is not None and session.boot == boot else {}
 
-    def keep_only(self, origin_ids: tuple[str, ...]) -> None:
-        """The others are no members any more."""
-        self._by_origin = {origin: kept for origin, kept in self._by_origin.items() if origin in origin_ids}
+    def members_are(self, member_ids: tuple[str, ...]) -> None:
+        """The others write no more. Of as many as ``limits`` says, those removed last, it is remembered all the same
+        what was applied: one that is taken in again may still be sending a write from before its removal.
+        """
+        for origin in [origin for origin in self._by_origin if origin not in member_ids]:
+            self._of_removed[origin] = self._by_origin.pop(origin)
+        for origin in [origin for origin in self._of_removed if origin in member_ids]:
+            self._by_origin[origin] = self._of_removed.pop(origin)
+        while len(self._of_removed) > limits.REMOVED_MEMBERS_SESSIONS_COUNT_MAX:
+            del self._of_removed[next(iter(self._of_removed))]
 
     def to_data(self) -> dict[str, tuple[int, int, dict[int, Outcome]]]:
-        """For a snapshot; nothing in it changes afterwards."""
+        """For a snapshot; nothing in it changes afterwards. Those of removed members are last, in their order."""
         return {
             origin: (session.boot, session.oldest_open, dict(session.results))
-            for origin, session in self._by_origin.items()
+            for origin, session in (*self._by_origin.items(), *self._of_removed.items())
         }
 
     @staticmethod
     def from_data(data: dict[str, tuple[int, int, dict[int, Outcome]]]) -> "Sessions":
-        """The opposite of ``to_data``."""
+        """The opposite of ``to_data``, once it is told who the members are."""
         sessions = Sessions()
         for origin, (boot, oldest_open, results) in data.items():
             sessions._by_origin[origin] = _Session(boot, oldest_open, dict(results))

@@ -233,7 +233,7 @@ def _replay(invariants: Invariants) -> tuple[dict[int, int], dict[str, int]]:
     for index, payload in invariants.committed_payloads():
         if payload and payload[0] == CONFIGURATION_BYTE:
             origin_ids = Configuration.decode(payload).node_ids
-            sessions.keep_only(origin_ids)
+            sessions.members_are(origin_ids)
         elif payload:
             entry = entries.decode(payload)
             command = decode_command(entry.command)
