@@ -4,8 +4,8 @@ use super::call::Call;
 use super::frame::{
     Code, ConnectionError, WINDOW_INITIAL, setting, write_go_away, write_settings, write_window_update,
 };
+use super::header_block::HeaderBlocks;
 use super::hpack::Decoder;
-use super::receive::HeaderBlock;
 use super::response::Encoder;
 use super::{CallId, GrpcEvent};
 use crate::limits::{
@@ -39,8 +39,7 @@ pub struct Grpc {
     pub(super) calls: HashMap<CallId, Call, foldhash::fast::FixedState>,
     pub(super) decoder: Decoder,
     pub(super) encoder: Encoder,
-    /// A header block that goes on in CONTINUATION frames.
-    pub(super) block: Option<Box<HeaderBlock>>,
+    pub(super) header_blocks: HeaderBlocks,
     pub(super) last_stream: CallId,
     /// Received and not yet granted to the client again.
     pub(super) unacknowledged_bytes: u32,
@@ -82,7 +81,7 @@ impl Grpc {
             calls: HashMap::default(),
             decoder: Decoder::new(),
             encoder: Encoder::new(),
-            block: None,
+            header_blocks: HeaderBlocks::default(),
             last_stream: 0,
             unacknowledged_bytes: 0,
             send_window_bytes: i64::from(WINDOW_INITIAL),
@@ -106,7 +105,7 @@ impl Grpc {
     /// The peer will send no more. Call [`poll`](Self::poll) afterwards.
     pub fn closed_by_peer(&mut self) {
         if self.stage != Stage::Closed {
-            let is_cut = !self.input.is_empty() || self.block.is_some();
+            let is_cut = !self.input.is_empty() || self.header_blocks.is_inside();
             self.close(is_cut.then(|| "the connection ended inside a frame".to_owned()));
         }
     }
@@ -157,7 +156,7 @@ impl Grpc {
     fn close(&mut self, reason: Option<String>) {
         self.stage = Stage::Closed;
         self.input = Vec::new();
-        self.block = None;
+        self.header_blocks = HeaderBlocks::default();
         self.calls = HashMap::default();
         self.waiting = VecDeque::new();
         self.queued_bytes = 0;

@@ -143,3 +143,39 @@ pub(super) fn write_go_away(out: &mut Vec<u8>, last_stream: u32, error: Connecti
     out.extend_from_slice(&(error.code as u32).to_be_bytes());
     out.extend_from_slice(error.reason.as_bytes());
 }
+
+/// Answers a PING of the peer.
+pub(super) fn answer_ping(out: &mut Vec<u8>, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
+    if head.stream != 0 || payload.len() != 8 {
+        return Err(ConnectionError::new(Code::FrameSize, "malformed PING"));
+    }
+    if !head.has(flag::ACK) {
+        write_head(out, payload.len(), kind::PING, flag::ACK, 0);
+        out.extend_from_slice(payload);
+    }
+    Ok(())
+}
+
+/// The numbers and values of a SETTINGS frame; none if it only confirms ours.
+pub(super) fn settings(
+    head: &FrameHead,
+    payload: &[u8],
+) -> Result<Option<impl Iterator<Item = (u16, u32)>>, ConnectionError> {
+    let is_acknowledged = head.has(flag::ACK);
+    if head.stream != 0 || payload.len() % 6 != 0 || (is_acknowledged && !payload.is_empty()) {
+        return Err(ConnectionError::new(Code::FrameSize, "malformed SETTINGS"));
+    }
+    let pairs = payload.chunks_exact(6).map(|pair| {
+        let [a, b, value @ ..] = *pair.first_chunk::<6>().expect("chunks of 6");
+        (u16::from_be_bytes([a, b]), u32::from_be_bytes(value))
+    });
+    Ok((!is_acknowledged).then_some(pairs))
+}
+
+/// By how much a WINDOW_UPDATE opens a window.
+pub(super) fn increment(payload: &[u8]) -> Result<i64, ConnectionError> {
+    match number(payload)? & 0x7fff_ffff {
+        0 => Err(ConnectionError::protocol("a window update of nothing")),
+        increment => Ok(increment.into()),
+    }
+}

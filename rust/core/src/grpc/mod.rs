@@ -7,6 +7,7 @@ mod call;
 pub mod client;
 mod engine;
 mod frame;
+mod header_block;
 mod hpack;
 mod message;
 pub mod payload;

@@ -3,24 +3,15 @@
 use super::call::Call;
 use super::engine::{Grpc, Stage};
 use super::frame::{
-    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_MAX, flag, kind, number, setting,
-    unpadded, write_head, write_reset, write_window_update,
+    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_MAX, answer_ping, flag, increment,
+    kind, number, setting, settings, unpadded, write_head, write_reset, write_window_update,
 };
+use super::header_block::HeaderBlock;
 use super::hpack::RequestHead;
 use super::{CallId, GrpcEvent, Method, Status};
 use crate::limits::{
-    GRPC_CONNECTION_WINDOW_BYTES, GRPC_HEADERS_BYTES_MAX, GRPC_HEADERS_FRAMES_COUNT_MAX, GRPC_PARTIAL_BYTES_MAX,
-    GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_COUNT_MAX,
+    GRPC_CONNECTION_WINDOW_BYTES, GRPC_PARTIAL_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_COUNT_MAX,
 };
-
-/// A header block that goes on in CONTINUATION frames.
-#[derive(Debug)]
-pub(super) struct HeaderBlock {
-    stream: CallId,
-    ends_stream: bool,
-    frames_count: usize,
-    bytes: Vec<u8>,
-}
 
 impl Grpc {
     /// Takes received bytes. Call [`poll`](Self::poll) afterwards. A caller that has much output waiting stops reading
@@ -89,9 +80,7 @@ impl Grpc {
     }
 
     fn frame(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        if self.block.is_some() && head.kind != kind::CONTINUATION {
-            return Err(ConnectionError::protocol("a header block is interrupted"));
-        }
+        self.header_blocks.check_next(head)?;
         if self.stage == Stage::Settings {
             if head.kind != kind::SETTINGS || head.has(flag::ACK) {
                 return Err(ConnectionError::protocol("the first frame is not SETTINGS"));
@@ -102,13 +91,13 @@ impl Grpc {
             kind::DATA => self.data(head, payload),
             kind::HEADERS => self.headers(head, payload),
             kind::CONTINUATION => self.continuation(head, payload),
-            kind::WINDOW_UPDATE => self.window_update(head.stream, number(payload)?),
+            kind::WINDOW_UPDATE => self.window_update(head.stream, increment(payload)?),
             kind::RST_STREAM => {
                 number(payload)?;
                 self.reset_by_client(head.stream)
             }
             kind::SETTINGS => self.settings(head, payload),
-            kind::PING => self.ping(head, payload),
+            kind::PING => answer_ping(&mut self.output, head, payload),
             kind::PRIORITY if payload.len() != 5 => {
                 Err(ConnectionError::new(Code::FrameSize, "a PRIORITY frame is not 5 bytes long"))
             }
@@ -119,28 +108,10 @@ impl Grpc {
         }
     }
 
-    fn ping(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        if head.stream != 0 || payload.len() != 8 {
-            return Err(ConnectionError::new(Code::FrameSize, "malformed PING"));
-        }
-        if !head.has(flag::ACK) {
-            write_head(&mut self.output, payload.len(), kind::PING, flag::ACK, 0);
-            self.output.extend_from_slice(payload);
-        }
-        Ok(())
-    }
-
     fn settings(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        let is_acknowledged = head.has(flag::ACK);
-        if head.stream != 0 || payload.len() % 6 != 0 || (is_acknowledged && !payload.is_empty()) {
-            return Err(ConnectionError::new(Code::FrameSize, "malformed SETTINGS"));
-        }
-        if is_acknowledged {
-            return Ok(());
-        }
+        let Some(pairs) = settings(head, payload)? else { return Ok(()) };
         let call_window_before = self.call_window_bytes;
-        for pair in payload.chunks_exact(6) {
-            let (id, value) = (u16::from_be_bytes([pair[0], pair[1]]), number(&pair[2..])?);
+        for (id, value) in pairs {
             match id {
                 setting::HEADER_TABLE_SIZE => self.encoder.limit_table(value),
                 setting::INITIAL_WINDOW_SIZE if i64::from(value) > WINDOW_MAX => {
@@ -163,11 +134,7 @@ impl Grpc {
         Ok(())
     }
 
-    fn window_update(&mut self, stream: CallId, increment: u32) -> Result<(), ConnectionError> {
-        let increment = i64::from(increment & 0x7fff_ffff);
-        if increment == 0 {
-            return Err(ConnectionError::protocol("a window update of nothing"));
-        }
+    fn window_update(&mut self, stream: CallId, increment: i64) -> Result<(), ConnectionError> {
         if stream == 0 {
             self.send_window_bytes += increment;
             if self.send_window_bytes > WINDOW_MAX {
@@ -219,40 +186,24 @@ impl Grpc {
         if head.stream % 2 == 0 {
             return Err(ConnectionError::protocol("a client's calls have odd numbers"));
         }
-        let mut block = unpadded(head, payload)?;
-        if head.has(flag::PRIORITY) {
-            block = block.get(5..).ok_or(ConnectionError::new(Code::FrameSize, "HEADERS is too short"))?;
+        match self.header_blocks.headers(head, payload)? {
+            Some(block) => self.header_block(&block),
+            None => Ok(()),
         }
-        let ends_stream = head.has(flag::END_STREAM);
-        if head.has(flag::END_HEADERS) {
-            return self.header_block(head.stream, ends_stream, block);
-        }
-        let block = HeaderBlock { stream: head.stream, ends_stream, frames_count: 1, bytes: block.to_vec() };
-        self.block = Some(Box::new(block));
-        Ok(())
     }
 
     fn continuation(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        let Some(mut block) = self.block.take().filter(|block| block.stream == head.stream) else {
-            return Err(ConnectionError::protocol("CONTINUATION of nothing"));
-        };
-        block.frames_count += 1;
-        block.bytes.extend_from_slice(payload);
-        // A client that never ends the block would fill memory, or with empty frames waste time (CVE-2024-27316).
-        if block.bytes.len() > GRPC_HEADERS_BYTES_MAX || block.frames_count > GRPC_HEADERS_FRAMES_COUNT_MAX {
-            return Err(ConnectionError::new(Code::EnhanceYourCalm, "the request headers are larger than the limit"));
+        match self.header_blocks.continuation(head, payload)? {
+            Some(block) => self.header_block(&block),
+            None => Ok(()),
         }
-        if head.has(flag::END_HEADERS) {
-            return self.header_block(block.stream, block.ends_stream, &block.bytes);
-        }
-        self.block = Some(block);
-        Ok(())
     }
 
-    fn header_block(&mut self, stream: CallId, ends_stream: bool, block: &[u8]) -> Result<(), ConnectionError> {
+    fn header_block(&mut self, block: &HeaderBlock<'_>) -> Result<(), ConnectionError> {
+        let &HeaderBlock { stream, ends_stream, ref bytes } = block;
         let head = self
             .decoder
-            .decode(block)
+            .decode(bytes)
             .map_err(|_| ConnectionError::new(Code::Compression, "the request headers cannot be decoded"))?;
         if stream > self.last_stream {
             self.last_stream = stream;

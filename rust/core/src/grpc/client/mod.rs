@@ -15,6 +15,7 @@ use super::frame::{
     Code, ConnectionError, PREFACE, WINDOW_INITIAL, setting, write_go_away, write_reset, write_settings,
     write_window_update,
 };
+use super::header_block::HeaderBlocks;
 use super::{CallId, Method, Status};
 use crate::limits::{
     GRPC_CONNECTION_WINDOW_BYTES, GRPC_HEADERS_BYTES_MAX, GRPC_OUTPUT_IDLE_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES,
@@ -22,7 +23,6 @@ use crate::limits::{
 use bytes::Bytes;
 use call::Call;
 use hashbrown::HashMap;
-use receive::HeaderBlock;
 use std::collections::VecDeque;
 
 /// The last call that a connection can have (RFC 9113 section 5.1.1).
@@ -71,8 +71,7 @@ pub struct GrpcClient {
     output: Vec<u8>,
     events: Vec<ClientEvent>,
     calls: HashMap<CallId, Call, foldhash::fast::FixedState>,
-    /// A header block that goes on in CONTINUATION frames.
-    block: Option<Box<HeaderBlock>>,
+    header_blocks: HeaderBlocks,
     next_call: CallId,
     /// Calls that the server has not been told of, since it has as many as it wants, in the order of their numbers.
     unopened: VecDeque<CallId>,
@@ -110,7 +109,7 @@ impl GrpcClient {
             output,
             events: Vec::new(),
             calls: HashMap::default(),
-            block: None,
+            header_blocks: HeaderBlocks::default(),
             next_call: 1,
             unopened: VecDeque::new(),
             open_count: 0,
@@ -158,7 +157,7 @@ impl GrpcClient {
     /// The server will send no more. Call [`poll`](Self::poll) afterwards.
     pub fn closed_by_peer(&mut self) {
         if !self.is_closed {
-            let reason = if !self.input.is_empty() || self.block.is_some() {
+            let reason = if !self.input.is_empty() || self.header_blocks.is_inside() {
                 Some("the connection ended inside a frame".to_owned())
             } else if !self.is_met {
                 Some("the server closed the connection before it had said anything".to_owned())
@@ -209,7 +208,7 @@ impl GrpcClient {
     fn close(&mut self, reason: Option<String>) {
         self.is_closed = true;
         self.input = Vec::new();
-        self.block = None;
+        self.header_blocks = HeaderBlocks::default();
         self.calls = HashMap::default();
         self.unopened = VecDeque::new();
         self.waiting = VecDeque::new();

@@ -2,23 +2,13 @@
 
 use super::{ClientEvent, GrpcClient};
 use crate::grpc::frame::{
-    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, WINDOW_MAX, flag, kind, number, setting, unpadded,
-    write_head, write_window_update,
+    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, WINDOW_MAX, answer_ping, flag, increment, kind,
+    number, setting, settings, unpadded, write_head, write_window_update,
 };
+use crate::grpc::header_block::HeaderBlock;
 use crate::grpc::hpack::ResponseHead;
 use crate::grpc::{CallId, Status};
-use crate::limits::{
-    GRPC_CONNECTION_WINDOW_BYTES, GRPC_HEADERS_BYTES_MAX, GRPC_HEADERS_FRAMES_COUNT_MAX, GRPC_STREAM_WINDOW_BYTES,
-};
-
-/// A header block that goes on in CONTINUATION frames.
-#[derive(Debug)]
-pub(super) struct HeaderBlock {
-    call: CallId,
-    ends_stream: bool,
-    frames_count: usize,
-    bytes: Vec<u8>,
-}
+use crate::limits::{GRPC_CONNECTION_WINDOW_BYTES, GRPC_STREAM_WINDOW_BYTES};
 
 impl GrpcClient {
     /// Takes received bytes. Call [`poll`](Self::poll) afterwards.
@@ -60,17 +50,15 @@ impl GrpcClient {
     }
 
     fn frame(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        if self.block.is_some() && head.kind != kind::CONTINUATION {
-            return Err(ConnectionError::protocol("a header block is interrupted"));
-        }
+        self.header_blocks.check_next(head)?;
         match head.kind {
             kind::DATA => self.data(head, payload),
             kind::HEADERS => self.headers(head, payload),
             kind::CONTINUATION => self.continuation(head, payload),
-            kind::WINDOW_UPDATE => self.window_update(head.stream, number(payload)?),
+            kind::WINDOW_UPDATE => self.window_update(head.stream, increment(payload)?),
             kind::RST_STREAM => self.reset(head.stream, number(payload)?),
             kind::SETTINGS => self.settings(head, payload),
-            kind::PING => self.ping(head, payload),
+            kind::PING => answer_ping(&mut self.output, head, payload),
             kind::GOAWAY => self.go_away(payload),
             kind::PUSH_PROMISE => Err(ConnectionError::protocol("the server may not push")),
             // PRIORITY is a client's frame and says nothing any more; unknown types are to be ignored (RFC 9113
@@ -79,27 +67,9 @@ impl GrpcClient {
         }
     }
 
-    fn ping(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        if head.stream != 0 || payload.len() != 8 {
-            return Err(ConnectionError::new(Code::FrameSize, "malformed PING"));
-        }
-        if !head.has(flag::ACK) {
-            write_head(&mut self.output, payload.len(), kind::PING, flag::ACK, 0);
-            self.output.extend_from_slice(payload);
-        }
-        Ok(())
-    }
-
     fn settings(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        let is_acknowledged = head.has(flag::ACK);
-        if head.stream != 0 || payload.len() % 6 != 0 || (is_acknowledged && !payload.is_empty()) {
-            return Err(ConnectionError::new(Code::FrameSize, "malformed SETTINGS"));
-        }
-        if is_acknowledged {
-            return Ok(());
-        }
-        for pair in payload.chunks_exact(6) {
-            let (id, value) = (u16::from_be_bytes([pair[0], pair[1]]), number(&pair[2..])?);
+        let Some(pairs) = settings(head, payload)? else { return Ok(()) };
+        for (id, value) in pairs {
             match id {
                 setting::MAX_CONCURRENT_STREAMS => self.open_max = value,
                 setting::INITIAL_WINDOW_SIZE if i64::from(value) > WINDOW_MAX => {
@@ -116,11 +86,7 @@ impl GrpcClient {
         Ok(())
     }
 
-    fn window_update(&mut self, call: CallId, increment: u32) -> Result<(), ConnectionError> {
-        let increment = i64::from(increment & 0x7fff_ffff);
-        if increment == 0 {
-            return Err(ConnectionError::protocol("a window update of nothing"));
-        }
+    fn window_update(&mut self, call: CallId, increment: i64) -> Result<(), ConnectionError> {
         if call == 0 {
             self.send_window_bytes += increment;
             if self.send_window_bytes > WINDOW_MAX {
@@ -189,37 +155,22 @@ impl GrpcClient {
 
     fn headers(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
         self.check_begun(head.stream)?;
-        let mut block = unpadded(head, payload)?;
-        if head.has(flag::PRIORITY) {
-            block = block.get(5..).ok_or(ConnectionError::new(Code::FrameSize, "HEADERS is too short"))?;
+        match self.header_blocks.headers(head, payload)? {
+            Some(block) => self.header_block(&block),
+            None => Ok(()),
         }
-        let ends_stream = head.has(flag::END_STREAM);
-        if head.has(flag::END_HEADERS) {
-            return self.header_block(head.stream, ends_stream, block);
-        }
-        let block = HeaderBlock { call: head.stream, ends_stream, frames_count: 1, bytes: block.to_vec() };
-        self.block = Some(Box::new(block));
-        Ok(())
     }
 
     fn continuation(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
-        let Some(mut block) = self.block.take().filter(|block| block.call == head.stream) else {
-            return Err(ConnectionError::protocol("CONTINUATION of nothing"));
-        };
-        block.frames_count += 1;
-        block.bytes.extend_from_slice(payload);
-        if block.bytes.len() > GRPC_HEADERS_BYTES_MAX || block.frames_count > GRPC_HEADERS_FRAMES_COUNT_MAX {
-            return Err(ConnectionError::new(Code::EnhanceYourCalm, "the response headers are larger than the limit"));
+        match self.header_blocks.continuation(head, payload)? {
+            Some(block) => self.header_block(&block),
+            None => Ok(()),
         }
-        if head.has(flag::END_HEADERS) {
-            return self.header_block(block.call, block.ends_stream, &block.bytes);
-        }
-        self.block = Some(block);
-        Ok(())
     }
 
-    fn header_block(&mut self, id: CallId, ends_stream: bool, block: &[u8]) -> Result<(), ConnectionError> {
-        let head = ResponseHead::decode(block)
+    fn header_block(&mut self, block: &HeaderBlock<'_>) -> Result<(), ConnectionError> {
+        let &HeaderBlock { stream: id, ends_stream, ref bytes } = block;
+        let head = ResponseHead::decode(bytes)
             .map_err(|_| ConnectionError::new(Code::Compression, "the response headers cannot be decoded"))?;
         let Some(call) = self.calls.get_mut(&id) else { return Ok(()) };
         if !call.is_answered {
