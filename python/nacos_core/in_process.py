@@ -1,4 +1,4 @@
-"""Naming and configuration for the program that embeds a node: the same services, without a socket between."""
+"""Naming, configuration and locks for the program that embeds a node: the same services, without a socket between."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +9,7 @@ import trio
 from nacos_core.commands import DeregisterPersistent, RegisterPersistent
 from nacos_core.config.rules import namespace_of
 from nacos_core.errors import InvalidParameter, NacosCoreError
+from nacos_core.locks import rules
 from nacos_core.naming.local import LocalPublications
 from nacos_core.naming.model import (
     DEFAULT_CLUSTER,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nacos_core.config.service import ConfigService
     from nacos_core.drivers.push import Pushes
     from nacos_core.drivers.raft import RaftDriver
+    from nacos_core.locks.state import Lock, Locks
     from nacos_core.state_machine import Outcome
 
 Key: TypeAlias = tuple[str, str, str]
@@ -332,3 +334,39 @@ class Configuration:
             yield states
         finally:
             self._pushes.unwatch("config", key, states)
+
+
+class Locking:
+    """Locks of the whole cluster, not re-entrant. A lock has no owner: only its fencing token tells who acquired it."""
+
+    def __init__(self, *, locks: "Locks", writes: Writes, wall_clock: "WallClock") -> None:
+        self._locks = locks
+        self._writes = writes
+        self._wall_clock = wall_clock
+
+    async def acquire(self, key: str, *, expires_after_ms: int | None = None) -> int | None:
+        """The fencing token, higher than all before it; None: somebody holds the lock. It is not waited for.
+
+        Args:
+            expires_after_ms: None or less than 0 is the default of the protocol.
+
+        Raises:
+            InvalidParameter: names what is wrong.
+            NacosCoreError: as ``Writes.apply`` says.
+        """
+        token = await self._writes.apply(rules.acquisition(key, rules.MUTEX, expires_after_ms))
+        assert isinstance(token, int), "an acquisition gives its token"
+        return token or None
+
+    async def release(self, key: str) -> bool:
+        """Frees a lock, whoever holds it; False: it was free.
+
+        Raises:
+            InvalidParameter: names what is wrong.
+            NacosCoreError: as ``Writes.apply`` says.
+        """
+        return bool(await self._writes.apply(rules.release(key, rules.MUTEX)))
+
+    def holder(self, key: str) -> "Lock | None":
+        """Who holds it now, as far as this node knows, by its clock; None: nobody."""
+        return self._locks.holder(key, self._wall_clock())

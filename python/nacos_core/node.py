@@ -33,7 +33,7 @@ from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
 from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
 from nacos_core.identity import check_log_is_there, load_identity, remember_cluster, remember_joining
-from nacos_core.in_process import Configuration, Naming, Writes
+from nacos_core.in_process import Configuration, Locking, Naming, Writes
 from nacos_core.namespaces.service import NamespaceService
 from nacos_core.raft.configuration import Configuration as Members
 from nacos_core.raft.configuration import Member
@@ -237,6 +237,7 @@ class Node:
             hub=self._hub, writes=self._writes, pushes=self._pushes, wall_clock=wall_clock, settle=self._settle
         )
         self.config = Configuration(hub=self._hub, writes=self._writes, pushes=self._pushes, service=config_service)
+        self.locks = Locking(locks=self._state_machine.locks, writes=self._writes, wall_clock=wall_clock)
 
     @property
     def host(self) -> str:
@@ -594,7 +595,7 @@ class Node:
                 node_id=self.identity.node_id,
                 boot=self.identity.boot,
                 log=self._log,
-                state_machine=self._state_machine,
+                state_machine=self._surroundings.shown(self._state_machine),
                 wall_clock=self._wall_clock,
                 chance=random.Random(self._entropy(8)).random,
                 timing=Timing(

@@ -12,6 +12,7 @@ from nacos_core.clock import WallClock, process_cpu_seconds, system_wall_clock
 if TYPE_CHECKING:
     from nacos_core.drivers.health import Dial
     from nacos_core.peers.network import Network
+    from nacos_core.raft.replica import StateMachine
     from nacos_core.storage import Storage
 
 Arguments = TypeVarTuple("Arguments")
@@ -49,3 +50,5 @@ class Surroundings:
     """Connects to what is checked for its health; None: TCP."""
     cpu_seconds: Callable[[], float] = process_cpu_seconds
     """The processor time that was used so far, which tells a process that stood still from one that was busy."""
+    shown: "Callable[[StateMachine], StateMachine]" = lambda state_machine: state_machine
+    """May put something around the state machine that looks on at what is applied."""

@@ -71,3 +71,49 @@ def test_the_judge_can_tell(judge: Judge) -> None:
         "not linearizable: k",
         "not linearizable: k",
     ]
+
+
+def test_the_judge_can_tell_of_locks(judge: Judge) -> None:
+    first = Call(0, "acquire", "k", 0.0, held_ms=5000, returned_at=0.5, result=7)
+    unknown = Call(0, "acquire", "k", 0.0, held_ms=5000)
+    refused = Call(1, "acquire", "k", 1.0, held_ms=5000, returned_at=1.5)
+    second = Call(1, "acquire", "k", 1.0, held_ms=5000, returned_at=1.5, result=9)
+    older = Call(1, "acquire", "k", 6.0, held_ms=5000, returned_at=6.5, result=6)
+    later = Call(1, "acquire", "k", 6.0, held_ms=5000, returned_at=6.5, result=9)
+    refused_later = Call(1, "acquire", "k", 6.0, held_ms=5000, returned_at=6.5)
+    released = Call(0, "release", "k", 0.6, returned_at=0.9, result=1)
+    released_by_nobody_known = Call(0, "release", "k", 0.6)
+    was_free = Call(0, "release", "k", 0.6, returned_at=0.9, result=0)
+    assert judge(
+        [
+            history(first, refused, later),
+            history(first, second),
+            history(first, released, second),
+            history(first, released, refused),
+            history(first, released_by_nobody_known, second),
+            history(first, released_by_nobody_known, refused),
+            history(first, was_free),
+            history(first, older),
+            history(first, refused_later),
+            history(unknown, refused, later),
+            history(unknown, second),
+            history(refused),
+            history(released),
+            history(was_free),
+        ]
+    ) == [
+        "linearizable",
+        "not linearizable: k",
+        "linearizable",
+        "not linearizable: k",
+        "linearizable",
+        "linearizable",
+        "not linearizable: k",
+        "not linearizable: k",
+        "not linearizable: k",
+        "linearizable",
+        "linearizable",
+        "not linearizable: k",
+        "not linearizable: k",
+        "linearizable",
+    ]

@@ -6,23 +6,39 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 from trio._core import _run
 
+from nacos_core.simulation.faults import FaultProfile
 from nacos_core.simulation.links import LinkProfile
-from nacos_core.simulation.nodes import NodesSimulation, scheduling, world
+from nacos_core.simulation.nodes import NodesSimulation, healing, scheduling, world
+from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.timeline import Trace
 from nacos_core.simulation.world import Profile
+from simulation import nodes_mutants
 
 if TYPE_CHECKING:
-    from nacos_core.simulation.faults import FaultProfile
     from nacos_core.simulation.nodes.cluster import NodesCluster
+    from nacos_core.simulation.world import Report
     from simulation.conftest import Judge
 
 SEEDS = range(1, 5)
+LEADERS_GO = (
+    "kill",
+    "power cut",
+    "clean stop",
+    "transfer",
+    "isolation",
+    "split",
+    "one-way cut",
+    "stall",
+    "lossy links",
+)
+MEMBERS_GO = ("new node", "removed node", "returned node", "lost disk", "failed sync", "slow disk")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -48,10 +64,29 @@ def test_one_seed_is_one_trace_in_any_process() -> None:
     assert b"RequestVote" in output
 
 
+def play_with_true_clocks(seed: int) -> Report:
+    """The judge knows when the time of a lock is over only if all clocks show the same."""
+    simulation = NodesSimulation(seed, seconds=10.0)
+    simulation.profile = replace(simulation.profile, faults=FaultProfile(kinds=LEADERS_GO + MEMBERS_GO))
+    return simulation.run()
+
+
 def test_histories_are_linearizable(judge: Judge) -> None:
-    histories = [NodesSimulation(seed, seconds=10.0).run().history for seed in range(1, 4)]
+    histories = [play_with_true_clocks(seed).history for seed in range(1, 4)]
     assert judge(histories) == ["linearizable"] * len(histories)
     assert all(len(history.calls) > 30 for history in histories)
+    assert all(sum(call.kind == "acquire" for call in history.calls) > 15 for history in histories)
+
+
+@pytest.mark.parametrize("mutant", ["acquire_what_is_held", "count_tokens_by_lock", "release_nothing"])
+def test_the_judge_finds_wrong_locks_by_itself(mutant: str, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the log says is kept from judging."""
+    monkeypatch.setattr(Ledger, "stepped", lambda self, process, lock_keys: None)
+    monkeypatch.setattr(healing, "check_history", lambda history, ledger: None)
+    monkeypatch.setattr(healing, "check_locks", lambda history, ledger: None)
+    getattr(nodes_mutants, mutant)(monkeypatch)
+    (verdict,) = judge([play_with_true_clocks(1).history])
+    assert verdict.startswith("not linearizable: ")
 
 
 def test_tracing_changes_nothing_and_another_seed_is_another_trace() -> None:

@@ -106,6 +106,27 @@ async def test_listeners_in_process_hear_of_changes_and_never_miss_the_last_one(
             assert nothing_new.cancelled_caught, "the same content again is no change"
 
 
+async def test_locks_in_process() -> None:
+    with trio.fail_after(WITHIN_SECONDS):
+        async with nacos_core.open_node(port=None) as node:
+            assert node.locks.holder("report") is None
+            token = await node.locks.acquire("report")
+            assert token is not None
+            assert await node.locks.acquire("report") is None, "it is held"
+            holder = node.locks.holder("report")
+            assert holder is not None
+            assert holder.token == token
+            assert await node.locks.release("report")
+            assert not await node.locks.release("report"), "it was free"
+            later = await node.locks.acquire("report", expires_after_ms=1)
+            assert later is not None
+            assert later > token
+            await trio.sleep(0.005)
+            assert node.locks.holder("report") is None, "its time is over"
+            with pytest.raises(nacos_core.InvalidParameter, match="at least 1 ms"):
+                await node.locks.acquire("report", expires_after_ms=0)
+
+
 async def test_naming_in_process() -> None:
     with trio.fail_after(WITHIN_SECONDS):
         async with nacos_core.open_node(port=None) as node, node.naming.subscribe("orders") as states:

@@ -9,23 +9,25 @@ class Call(msgspec.Struct, omit_defaults=True):
     """One call of one client. Times are seconds of the simulation."""
 
     client: int
-    kind: Literal["write", "swap", "read"]
+    kind: Literal["write", "swap", "read", "acquire", "release"]
     key: str
     called_at: float
     value: int = 0
-    """What was to be written."""
+    """What was to be written; of all that a client asks for, a number that it gave nothing else."""
     expected: int = 0
     """What had to stand there for a swap."""
+    held_ms: int = 0
+    """For how long a lock was to be acquired."""
     returned_at: float | None = None
     """None: it was never known what became of it. It may have happened at any time since, or never."""
     result: int = 0
-    """What was read; of a swap, whether it wrote."""
+    """What was read; of a swap, whether it wrote; of a lock, its token, or whether it was held when it was released."""
     is_refused: bool = False
     """It is known that nothing has happened."""
 
 
 class History:
-    """Calls on registers, in the order in which they were made known: writes when called, reads when answered."""
+    """Calls in the order in which they were made known: what changes something when called, reads when answered."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

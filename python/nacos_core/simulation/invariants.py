@@ -4,7 +4,6 @@ Names are those of figure 3 of the paper; those that end in ``Inv`` are of etcd'
 (etcd-io/raft, tla/etcdraft.tla).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -160,11 +159,9 @@ class Invariants:
         if number in self._numbers:
             raise Violation("Honest Refusals", f"operation {number} was refused, but it was applied")
 
-    def committed_payloads(self) -> Iterator[tuple[int, bytes]]:
-        """Index and payload of each entry that was ever committed, as far as anybody was seen with it."""
-        for index, term in enumerate(self.committed_terms):
-            if (index, term) in self._entries:
-                yield index, self._entries[index, term][1]
+    def committed_payload(self, index: int) -> bytes:
+        """What stands in an entry that was committed; empty: nothing but its term."""
+        return self._entries.get((index, self.committed_terms[index]), (0, b""))[1]
 
     def configurations_in_force(self, node_ids: list[str]) -> list[Configuration]:
         """By what these nodes go, each only once."""

@@ -1,27 +1,24 @@
 """Clients inside the process: they publish and read configurations at any node, and listen at all of them."""
 
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal
+from typing import Final
 
 import trio
 
 from nacos_core._core import ConfigView, LogError
-from nacos_core.commands import PublishConfig
-from nacos_core.commands import decode as decode_command
-from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError, OutcomeUnknown
-from nacos_core.raft import entries
-from nacos_core.raft.configuration import CONFIGURATION_BYTE, Configuration
-from nacos_core.raft.sessions import Sessions, Verdict
+from nacos_core.errors import NacosCoreError
 from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
 from nacos_core.simulation.history import Call, History
-from nacos_core.simulation.invariants import Invariants, Violation
+from nacos_core.simulation.invariants import Violation
+from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process, running
 from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 SERVICE: Final = "orders"
 REGISTER_SHARE: Final = 0.05
+REGISTER_CALLS: Final = ("write", "swap", "read")
 
 
 def value_of(view: ConfigView | None) -> int:
@@ -37,12 +34,12 @@ class NodesClients:
     """
 
     def __init__(
-        self, timeline: TrioTimeline, profile: ClientProfile, processes: Callable[[], Sequence[Process]]
+        self,
+        timeline: TrioTimeline,
+        profile: ClientProfile,
+        calls: Calls,
+        processes: Callable[[], Sequence[Process]],
     ) -> None:
-        self.history = History()
-        self.answered_count = 0
-        self.refused_count = 0
-        self.unknown_count = 0
         self.is_open = True
         """They go on calling."""
         self.keys = [f"key{number}" for number in range(profile.keys_count)]
@@ -50,13 +47,8 @@ class NodesClients:
         """By node and boot: what the listener of each key was told last."""
         self._timeline = timeline
         self._profile = profile
+        self._calls = calls
         self._processes = processes
-        self._next_number = 0
-
-    @property
-    def calls_count(self) -> int:
-        """Calls that are over."""
-        return self.answered_count + self.refused_count + self.unknown_count
 
     async def run(self) -> None:
         """Runs until ``is_open`` is taken away."""
@@ -74,33 +66,43 @@ class NodesClients:
 
     async def write(self, process: Process, key: str, client: int = -1) -> bool:
         """One write; says whether it is known to be done."""
-        call = self._new_call(client, "write", key)
-        self.history.calls.append(call)
-        return await self._call(process, call, lambda: process.node.config.publish(key, str(call.value)))
+        call = self._calls.new(client, "write", key)
+        self._calls.history.calls.append(call)
+
+        async def write() -> int:
+            await process.node.config.publish(key, str(call.value))
+            return 1
+
+        return await self._calls.make(process, call, write)
 
     async def swap(self, process: Process, key: str, client: int) -> bool:
         """One write on the condition that what this node has is still the truth."""
-        call = self._new_call(client, "swap", key)
+        call = self._calls.new(client, "swap", key)
         view = process.node.config.get(key)
         call.expected = value_of(view)
-        self.history.calls.append(call)
+        self._calls.history.calls.append(call)
         config, content = process.node.config, str(call.value)
-        if view is None:
-            return await self._call(process, call, lambda: config.publish(key, content, create_only=True))
-        md5 = view.md5
-        return await self._call(process, call, lambda: config.publish(key, content, cas_md5=md5))
+
+        async def swap() -> int:
+            if view is None:
+                await config.publish(key, content, create_only=True)
+            else:
+                await config.publish(key, content, cas_md5=view.md5)
+            return 1
+
+        return await self._calls.make(process, call, swap)
 
     async def read(self, process: Process, key: str, client: int = -1) -> bool:
         """One linearizable read."""
-        call = self._new_call(client, "read", key)
+        call = self._calls.new(client, "read", key)
         call.value = 0
 
-        async def read() -> None:
-            call.result = value_of(await process.node.config.get_linearizable(key))
+        async def read() -> int:
+            return value_of(await process.node.config.get_linearizable(key))
 
-        is_done = await self._call(process, call, read)
+        is_done = await self._calls.make(process, call, read)
         if is_done:
-            self.history.calls.append(call)
+            self._calls.history.calls.append(call)
         return is_done
 
     async def _be_client(self, client: int, chance: Random) -> None:
@@ -136,48 +138,9 @@ class NodesClients:
         finally:
             running.set(None)
 
-    def _new_call(self, client: int, kind: Literal["write", "swap", "read"], key: str) -> Call:
-        self._next_number += 1
-        return Call(client, kind, key, trio.current_time(), self._next_number)
 
-    async def _call(self, process: Process, call: Call, ask: Callable[[], Awaitable[object]]) -> bool:
-        """Keeps what is known of the outcome."""
-        running.set(process)
-        outcome = "unknown"
-        try:
-            with trio.move_on_after(PATIENCE_SECONDS):
-                await ask()
-                outcome, call.result = "done", call.result if call.kind == "read" else 1
-        except CasMismatch:
-            outcome = "done"
-        except CommandRefused as error:
-            outcome = "done" if call.kind == "swap" else f"refused: {error}"
-        except OutcomeUnknown:
-            pass
-        except NacosCoreError as error:
-            outcome = f"refused: {error}"
-        except LogError:
-            # The node has lost its disk under the call.
-            pass
-        finally:
-            running.set(None)
-        if not process.is_alive:
-            outcome = "unknown"
-        self._timeline.note(f"client{call.client}", f"{call.kind} {call.key} {call.value}: {outcome} {call.result}")
-        if outcome == "done":
-            call.returned_at = trio.current_time()
-            self.answered_count += 1
-        elif outcome == "unknown":
-            call.result = 0
-            self.unknown_count += 1
-        else:
-            call.is_refused = True
-            self.refused_count += 1
-        return outcome == "done"
-
-
-def check_history(history: History, invariants: Invariants) -> dict[str, int]:
-    """Linearizability, with the log as the witness of the order; gives the value of each key in the end.
+def check_history(history: History, ledger: Ledger) -> None:
+    """Linearizability, with the log as the witness of the order.
 
     Every value is written once, and the log says when. So it is enough that each answer is explained by the log, and
     that nobody is told of something older than what was known when the call was made (the thesis, section 6.3).
@@ -185,13 +148,16 @@ def check_history(history: History, invariants: Invariants) -> dict[str, int]:
     Raises:
         Violation: something does not fit.
     """
-    positions, values = _replay(invariants)
-    calls = [call for call in history.calls if not call.is_refused]
-    for call in history.calls:
-        if call.is_refused and call.value in positions:
+    positions = ledger.meaning.positions
+    of_registers = [call for call in history.calls if call.kind in REGISTER_CALLS]
+    calls = [call for call in of_registers if not call.is_refused]
+    for call in of_registers:
+        if call.is_refused and call.value in ledger.publishes:
             raise Violation("Refused Is Not Done", f"{call.kind} {call.key} {call.value} was refused and is there")
+        if call.returned_at is not None and call.value and call.value not in ledger.publishes:
+            raise Violation("Acknowledged Stays", f"{call.kind} {call.key} {call.value} was answered and is not there")
     known: list[tuple[float, str, int]] = []
-    for call in sorted(calls, key=lambda call: (call.called_at, call.value)):
+    for call in calls:
         if call.returned_at is None:
             continue
         position = _position(call, positions)
@@ -208,7 +174,6 @@ def check_history(history: History, invariants: Invariants) -> dict[str, int]:
                 f"client {call.client} was told of entry {position} by a {call.kind} of {call.key} that it called at "
                 f"{call.called_at:.6f}, when entry {floor} was known",
             )
-    return values
 
 
 def _position(call: Call, positions: dict[int, int]) -> int | None:
@@ -222,36 +187,3 @@ def _position(call: Call, positions: dict[int, int]) -> int | None:
     if value and value not in positions:
         raise Violation("Acknowledged Stays", f"{call.kind} of {call.key} told of {value}, which is nowhere in the log")
     return positions.get(value, 0)
-
-
-def _replay(invariants: Invariants) -> tuple[dict[int, int], dict[str, int]]:
-    """Applies the whole log: where each value was written, and what stands there in the end."""
-    positions: dict[int, int] = {}
-    values: dict[str, int] = {}
-    sessions = Sessions()
-    origin_ids: tuple[str, ...] = ()
-    for index, payload in invariants.committed_payloads():
-        if payload and payload[0] == CONFIGURATION_BYTE:
-            origin_ids = Configuration.decode(payload).node_ids
-            sessions.members_are(origin_ids)
-        elif payload:
-            entry = entries.decode(payload)
-            command = decode_command(entry.command)
-            if entry.origin_id not in origin_ids or sessions.begin(entry.request) is not Verdict.APPLY:
-                continue
-            sessions.remember(entry.request, None)
-            if isinstance(command, PublishConfig) and _may_write(command, values):
-                values[command.data_id] = int(command.content)
-                positions[int(command.content)] = index
-    return positions, values
-
-
-def _may_write(command: PublishConfig, values: dict[str, int]) -> bool:
-    key = command.data_id
-    if command.create_only:
-        return key not in values
-    return not command.cas_md5 or (key in values and _md5(values[key]) == command.cas_md5)
-
-
-def _md5(value: int) -> str:
-    return hashlib.md5(str(value).encode(), usedforsecurity=False).hexdigest()

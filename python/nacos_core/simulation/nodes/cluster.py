@@ -9,7 +9,8 @@ import trio
 
 from nacos_core._core import LogFailed
 from nacos_core.errors import NacosCoreError
-from nacos_core.raft.configuration import Configuration, RemoveMember
+from nacos_core.peers.addresses import parse_member
+from nacos_core.raft.configuration import AddMember, Configuration, Member, RemoveMember
 from nacos_core.simulation.invariants import Invariants, Violation
 from nacos_core.simulation.node import NodeProfile
 from nacos_core.simulation.nodes.machine import Machine, Process, running
@@ -186,6 +187,21 @@ class NodesCluster:
             self.timeline.after(RETIREMENT_SECONDS, self._retire, node_id)
 
         self._remove(node_id, retire)
+
+    def take_again(self, node_id: str) -> None:
+        """A member is removed and goes on running; then it is taken in again, with all that it has."""
+        host = self.hosts[node_id]
+
+        async def add(process: Process) -> None:
+            assert process.node.cluster is not None, "it has peers"
+            address = parse_member(host.address).peer_address
+            await process.node.cluster.change_members(AddMember(Member(node_id, host.address, address.port, "joining")))
+
+        def is_over(members: Configuration) -> bool:
+            return members.find(node_id) is not None or node_id in self.lost_ids
+
+        self._remove(node_id, lambda: None)
+        self.tasks.append(Task(f"take {node_id} in again", is_over, add))
 
     def move(self, node_id: str) -> None:
         """A machine gets another name, under which its node comes back."""

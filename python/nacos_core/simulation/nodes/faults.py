@@ -13,6 +13,18 @@ class NodesFaults(Faults):
         self._nodes = cluster
         if profile.kinds is None or "clean stop" in profile.kinds:
             self._kinds["clean stop"] = (6, self._stop)
+        if profile.kinds is None or "returned node" in profile.kinds:
+            self._kinds["returned node"] = (3, self._take_again)
+
+    def _take_again(self, host: Host) -> bool:
+        # In the order of ``_shrink``; it has what it had, so no disk is lost with it.
+        configuration = self._nodes.configuration()
+        if self._nodes.tasks or configuration is None or len(configuration.voters) <= 3:
+            return False
+        if configuration.find(host.node_id) is None or not self._nodes.may_lose(host.node_id):
+            return False
+        self._nodes.take_again(host.node_id)
+        return True
 
     def _stop(self, host: Host) -> bool:
         machine = self._nodes.hosts[host.node_id]

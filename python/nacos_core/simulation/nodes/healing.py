@@ -6,32 +6,49 @@ from typing import Final
 
 import trio
 
+from nacos_core.limits import LOCK_EXPIRY_SECONDS
 from nacos_core.simulation.heal import EQUAL_SECONDS, LEADER_SECONDS, SERVE_SECONDS, STEP_SECONDS
+from nacos_core.simulation.history import History
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.clients import SERVICE, NodesClients, check_history, value_of
 from nacos_core.simulation.nodes.cluster import NodesCluster
+from nacos_core.simulation.nodes.ledger import Ledger
+from nacos_core.simulation.nodes.locking import LockClients, check_locks
 from nacos_core.simulation.nodes.machine import Process
 
 REPAIR_SECONDS: Final = 20.0
-CONFIG_KEY: Final = "healed"
+HEALED_KEY: Final = "healed"
+EXPIRY_SECONDS: Final = LOCK_EXPIRY_SECONDS + 1.0
 
 
 class NodesHealing:
     """Waits for one thing after the other, each within a bounded time."""
 
-    def __init__(self, cluster: NodesCluster, clients: NodesClients) -> None:
+    def __init__(
+        self,
+        cluster: NodesCluster,
+        ledger: Ledger,
+        history: History,
+        clients: NodesClients,
+        lockers: LockClients,
+    ) -> None:
         self._cluster = cluster
+        self._ledger = ledger
+        self._history = history
         self._clients = clients
+        self._lockers = lockers
 
     async def check(self) -> None:
         """Raises Violation: it did not heal."""
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
         await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
-        self._clients.is_open = False
+        self._clients.is_open = self._lockers.is_open = False
         for node_id in [process.node_id for process in self._members()]:
-            await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id))
-            await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id))
+            await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id, HEALED_KEY))
+            await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id, HEALED_KEY))
+            await self._try(f"a lock at {node_id}", partial(self._call, self._lockers.serve, node_id, HEALED_KEY))
+        await self._wait("no lock whose time is over", EXPIRY_SECONDS, self._is_nothing_overdue)
         await self._wait("all members with all entries", EQUAL_SECONDS, self._are_equal)
         self._check_stores()
 
@@ -49,10 +66,10 @@ class NodesHealing:
                 raise Violation("Heals", f"{SERVE_SECONDS:g} s were not enough for {what}: {self._describe()}")
             await trio.sleep(STEP_SECONDS)
 
-    async def _call(self, call: Callable[[Process, str], Awaitable[bool]], node_id: str) -> bool:
+    async def _call(self, call: Callable[[Process, str], Awaitable[bool]], node_id: str, key: str) -> bool:
         """At whichever process the node has now: one that was asked to stop may leave after the faults are over."""
         process = self._cluster.hosts[node_id].process
-        return process is not None and await call(process, CONFIG_KEY)
+        return process is not None and await call(process, key)
 
     def _members(self) -> Sequence[Process]:
         configuration = self._cluster.configuration()
@@ -93,16 +110,26 @@ class NodesHealing:
             )
         )
 
+    def _is_nothing_overdue(self) -> bool:
+        """The leader has the log drop what has expired by its clock."""
+        leader = self._cluster.leader()
+        return leader is not None and all(
+            leader.host.wall_ms() < held.until_ms
+            for held in self._ledger.locks_at(leader.replica.last_applied).values()
+        )
+
     def _check_stores(self) -> None:
         """All members hold what the log says, with every write that a client was told of, and so do listeners."""
-        values = check_history(self._clients.history, self._cluster.invariants)
+        check_history(self._history, self._ledger)
+        check_locks(self._history, self._ledger)
+        values = self._ledger.meaning.values
         members = self._members()
         first = members[0]
         for process in members:
             if process.node.identity.cluster_id != first.node.identity.cluster_id:
                 raise Violation("Heals", f"{process.node_id} does not remember its cluster")
             heard = self._clients.heard.get((process.node_id, process.host.boot), {})
-            for key in [*self._clients.keys, CONFIG_KEY]:
+            for key in [*self._clients.keys, HEALED_KEY]:
                 view, of_first = process.node.config.get(key), first.node.config.get(key)
                 value = value_of(view)
                 if value != values.get(key, 0):

@@ -15,12 +15,13 @@ from nacos_core.node import Node, run_node
 from nacos_core.settings import Settings
 from nacos_core.simulation.disks import Disk
 from nacos_core.simulation.node import EPOCH_MS, JOB_SECONDS_MAX, NodeProfile
+from nacos_core.simulation.nodes.ledger import Witness
 from nacos_core.simulation.nodes.network import SimulatedNetwork, Wiring
 from nacos_core.simulation.nodes.storage import SimulatedStorage
 from nacos_core.surroundings import Arguments, Result, Surroundings
 
 if TYPE_CHECKING:
-    from nacos_core.raft.replica import Replica
+    from nacos_core.raft.replica import Replica, StateMachine
 
 CLIENT_PORT: Final = 8848
 SECRET: Final = b"the secret of a simulated cluster"
@@ -94,6 +95,10 @@ class Machine:
         """As lists of members name it."""
         return f"{self.host_name}:{CLIENT_PORT}"
 
+    def wall_ms(self) -> int:
+        """What its clock shows."""
+        return EPOCH_MS + int(trio.current_time() * 1000) + self.wall_offset_ms
+
     def start(self) -> None:
         """Starts a process, now; it can be talked to once ``process`` is there."""
         assert self.process is None, "one process uses a disk"
@@ -138,13 +143,20 @@ class Machine:
         scope = trio.CancelScope()
         failure: Exception | None = None
         process: Process | None = None
+        witness: Witness | None = None
+
+        def show(state_machine: "StateMachine") -> Witness:
+            nonlocal witness
+            witness = Witness(state_machine)
+            return witness
 
         def announce(node: Node) -> None:
             nonlocal process
+            assert witness is not None, "a node shows what it applies to"
             log, sync = self._storage.log, self._storage.sync
             assert log is not None, "a node opens its log first"
             assert sync is not None, "a node opens its log first"
-            process = self.process = Process(self, node, log, scope)
+            process = self.process = Process(self, node, log, scope, witness)
             process.look_at_log = sync.look
             process.is_in_sync = lambda: sync.is_syncing
             running.set(process)
@@ -155,7 +167,7 @@ class Machine:
         with scope:
             try:
                 async with (
-                    run_node(self._settings(), announce=announce, surroundings=self._surroundings()),
+                    run_node(self._settings(), announce=announce, surroundings=self._surroundings(show)),
                     trio.open_nursery() as nursery,
                 ):
                     assert process is not None, "a node is announced before it is ready"
@@ -183,18 +195,16 @@ class Machine:
             trailing_entries_count=self._profile.trailing_entries_count,
         )
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self, show: "Callable[[StateMachine], StateMachine]") -> Surroundings:
         return Surroundings(
             storage=self._storage,
             network=SimulatedNetwork(self.wiring, self.node_id),
-            wall_clock=self._wall_clock,
+            wall_clock=self.wall_ms,
             entropy=self.chance.randbytes,
             aside=self._aside,
             cpu_seconds=lambda: 0.0,
+            shown=show,
         )
-
-    def _wall_clock(self) -> int:
-        return EPOCH_MS + int(trio.current_time() * 1000) + self.wall_offset_ms
 
     async def _aside(
         self, call: Callable[[*Arguments], Result], /, *arguments: *Arguments, abandon_on_cancel: bool = False
@@ -221,12 +231,13 @@ class Machine:
 class Process:
     """One boot of a node."""
 
-    def __init__(self, host: Machine, node: Node, log: Log, scope: trio.CancelScope) -> None:
+    def __init__(self, host: Machine, node: Node, log: Log, scope: trio.CancelScope, witness: Witness) -> None:
         self.host = host
         self.node = node
         self.node_id = host.node_id
         self.log = log
         self.scope = scope
+        self.witness = witness
         self.is_alive = True
         self.leaving = trio.Event()
         self.look_at_log: Callable[[], None] = lambda: None

@@ -15,10 +15,13 @@ from nacos_core.peers.protocol import PROTOCOL, Tell
 from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.invariants import Invariants, Violation
 from nacos_core.simulation.links import describe
+from nacos_core.simulation.nodes.calls import Calls
 from nacos_core.simulation.nodes.clients import NodesClients
 from nacos_core.simulation.nodes.cluster import NodesCluster
 from nacos_core.simulation.nodes.faults import NodesFaults
-from nacos_core.simulation.nodes.healing import CONFIG_KEY, NodesHealing
+from nacos_core.simulation.nodes.healing import HEALED_KEY, NodesHealing
+from nacos_core.simulation.nodes.ledger import Ledger
+from nacos_core.simulation.nodes.locking import LOCK_KEYS, LockClients
 from nacos_core.simulation.nodes.machine import Process, running
 from nacos_core.simulation.nodes.network import Wiring
 from nacos_core.simulation.nodes.scheduling import TrioTimeline, run
@@ -57,6 +60,7 @@ class NodesSimulation(trio.abc.Instrument):
         drawn = replace(Profile.drawn(self.timeline.chance("profile")), clients=ClientProfile(CLIENTS_COUNT))
         self.profile = profile or drawn
         self.invariants = Invariants()
+        self.ledger = Ledger(self.invariants)
         self._nodes_count = nodes_count
         self._violation: Violation | None = None
         self._report = Report(seed)
@@ -92,7 +96,7 @@ class NodesSimulation(trio.abc.Instrument):
             async with trio.open_nursery() as nursery:
 
                 def greet(process: Process, of_process: trio.Nursery) -> None:
-                    for key in [*clients.keys, CONFIG_KEY]:
+                    for key in [*clients.keys, HEALED_KEY]:
                         of_process.start_soon(clients.listen, process, key)
 
                 nursery.start_soon(timeline.run)
@@ -105,20 +109,23 @@ class NodesSimulation(trio.abc.Instrument):
                     nursery=nursery,
                     greet=greet,
                 )
-                clients = NodesClients(timeline, self.profile.clients, cluster.processes)
+                calls = Calls(timeline)
+                clients = NodesClients(timeline, self.profile.clients, calls, cluster.processes)
+                lockers = LockClients(timeline, self.profile.clients, calls, cluster.processes)
                 faults = NodesFaults(cluster, self.profile.faults)
-                report.history, report.faults = clients.history, faults.counts
+                report.history, report.faults = calls.history, faults.counts
                 nursery.start_soon(clients.run)
+                nursery.start_soon(lockers.run)
                 try:
                     await trio.sleep(self.seconds)
                     faults.stop()
-                    await NodesHealing(cluster, clients).check()
+                    await NodesHealing(cluster, self.ledger, calls.history, clients, lockers).check()
                 finally:
                     timeline.now = trio.current_time()
                     report.messages_count = wiring.sent_count
-                    report.calls_count = clients.calls_count
-                    report.answered_count = clients.answered_count
-                    report.unknown_count = clients.unknown_count
+                    report.calls_count = calls.count
+                    report.answered_count = calls.answered_count
+                    report.unknown_count = calls.unknown_count
                     for process in cluster.processes():
                         process.is_alive = False
                         process.node.abandon()
@@ -134,6 +141,7 @@ class NodesSimulation(trio.abc.Instrument):
         process.look_at_log()
         try:
             self.invariants.stepped(process)
+            self.ledger.stepped(process, LOCK_KEYS)
         except Violation as violation:
             # What an instrument raises, trio only logs.
             self._violation = violation
