@@ -401,9 +401,16 @@ class Hub:
     """Client connections, the router, and the stores that answers come from. Sans-IO."""
 
     def __new__(
-        cls, *, digest_key: bytes, abilities: Mapping[str, bool], require_tokens: bool, udp_push: bool = True
+        cls,
+        *,
+        digest_key: bytes,
+        abilities: Mapping[str, bool],
+        require_tokens: bool,
+        udp_push: bool = True,
+        retired: Sequence[tuple[str, str]] = ...,
     ) -> Hub:
-        """`digest_key`: 16 bytes, the same on every node of a cluster. `abilities`: the server's ability table."""
+        """`digest_key`: 16 bytes, the same on every node of a cluster. `abilities`: the server's ability table.
+        `retired`: method and path of what comes up even where the hub holds the answer."""
 
     # Who may.
     def allow_token(self, token: str, until_ms: int) -> None:

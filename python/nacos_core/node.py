@@ -41,7 +41,9 @@ from nacos_core.raft.machine import bootstrap
 from nacos_core.raft.replica import Replica
 from nacos_core.raft.state import Timing
 from nacos_core.server.cluster_view import ClusterView
+from nacos_core.server.compatibility import Compatibility
 from nacos_core.server.context import Context
+from nacos_core.server.http_api import ALL_ROUTES
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
 from nacos_core.state_machine import StateMachine
@@ -167,10 +169,12 @@ class Node:
         if self._log.recovery_report:
             _logger.warning("recovery of the log: %s", self._log.recovery_report)
 
+        compatibility = Compatibility(settings, ALL_ROUTES)
         self._hub = _core.Hub(
             digest_key=self._digest_key(),
             abilities=ABILITIES,
             require_tokens=settings.auth,
+            retired=sorted(compatibility.retired),
         )
         self._state_machine = StateMachine(self._hub, wall_clock)
         self.identity = load_identity(self._storage, entropy)
@@ -202,6 +206,7 @@ class Node:
         config_service = ConfigService(Validation(settings.config_validation))
         context = Context(
             settings=settings if settings.port is None else replace(settings, port=self.http_port),
+            compatibility=compatibility,
             version=_core.__version__,
             hub=self._hub,
             wall_clock=wall_clock,

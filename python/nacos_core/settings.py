@@ -63,6 +63,12 @@ class Settings:
     snapshot_log_bytes: int | None = None
     """None: as ``limits`` says. It can be chosen only when embedded, as can the next one."""
     trailing_entries_count: int | None = None
+    api_compatibility_client: bool = True
+    """What clients of 1.x use is answered (``server.compatibility``)."""
+    api_compatibility_admin: bool = True
+    """The paths of versions 1 and 2 for administrators are answered."""
+    api_compatibility_console: bool = True
+    """Those for consoles are answered."""
     admin_password: str | None = field(default=None, repr=False)
 
 
@@ -185,6 +191,9 @@ OPTIONS: Final = (
         "where persistent instances are checked: networks by commas, or any (nowhere); loopback has to be named",
         "LIST",
     ),
+    Option("api_compatibility_client", _switch, "the v1 API of clients is answered (on); off: status 410", "on|off"),
+    Option("api_compatibility_admin", _switch, "the v1 and v2 API of administrators is answered (on)", "on|off"),
+    Option("api_compatibility_console", _switch, "the v1 and v2 API of consoles is answered (on)", "on|off"),
     Option(
         "push_merge_ms", _number(0, 60_000), "changes of one service within this time are pushed as one (100)", "MS"
     ),

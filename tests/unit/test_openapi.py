@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from nacos_core.server import openapi
+from nacos_core.server.compatibility import audience_of
 from nacos_core.server.core_routes import CORE_ROUTES
 from nacos_core.server.description import Description, description_of, handler_of
 from nacos_core.server.http_api import ROUTES
@@ -162,3 +163,11 @@ def test_only_open_routes_ask_for_nobody() -> None:
 
 def test_a_patch_release_is_not_told() -> None:
     assert DOCUMENT["info"]["version"] == "1.2"
+
+
+def test_old_paths_are_deprecated_and_may_be_gone() -> None:
+    deprecated = {(method.upper(), path) for path, method, each in OPERATIONS if each.get("deprecated")}
+    assert deprecated == {route for route in ALL if audience_of(*route) is not None}
+    assert {(method.upper(), path) for path, method, each in OPERATIONS if "410" in each["responses"]} == deprecated
+    assert ("GET", "/nacos/v1/cs/configs") in deprecated
+    assert ("GET", "/nacos/v3/admin/cs/config") not in deprecated

@@ -11,6 +11,7 @@ from nacos_core import _core, commands
 from nacos_core.config.service import ConfigService
 from nacos_core.namespaces.service import NamespaceService
 from nacos_core.server import persistent
+from nacos_core.server.compatibility import Compatibility
 from nacos_core.server.context import Context
 from nacos_core.settings import Settings
 from nacos_core.state_machine import StateMachine, read_outcome
@@ -58,6 +59,7 @@ class World:
         self.log = Log(self.hub)
         self.context = Context(
             settings=Settings(),
+            compatibility=Compatibility(Settings(), ()),
             version="0",
             hub=self.hub,
             wall_clock=lambda: 1,

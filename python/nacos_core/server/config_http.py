@@ -1,7 +1,8 @@
 """Configuration over HTTP (protocol/http.md sections 3 and 6.1). Hits of queries never get here: the core has them."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
@@ -14,7 +15,42 @@ from nacos_core.server.versions import V1
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
+_Handler: TypeAlias = Callable[[Context, "HttpRequest"], None]
+
 _ABSENT = b"config data not exist\n"
+
+
+def other_question(request: "HttpRequest") -> _Handler | None:
+    """What v1 has consoles ask under the path of contents; None: it is a content that is asked for."""
+    parameters = request.parameters
+    if parameters.get("search"):
+        return partial(config_list_http.search, V1)
+    if parameters.get("show") == "all":
+        return partial(config_list_http.detail, V1)
+    for name, with_v2 in (("export", False), ("exportV2", True)):
+        if parameters.get(name) == "true":
+            return partial(config_copy_http.export, V1, with_v2)
+    if parameters.get("beta") == "true":
+        return partial(gray_http.query_beta, V1)
+    return None
+
+
+def other_command(request: "HttpRequest") -> _Handler | None:
+    """As ``other_question``, of publications."""
+    if request.parameters.get("clone") == "true":
+        return partial(config_copy_http.clone, V1)
+    if request.parameters.get("import") == "true":
+        return partial(config_copy_http.import_archive, V1)
+    return None
+
+
+def other_removal(request: "HttpRequest") -> _Handler | None:
+    """As ``other_question``, of removals."""
+    if request.parameters.get("delType") == "ids":
+        return partial(config_change_http.remove_by_ids, V1)
+    if request.parameters.get("beta") == "true":
+        return partial(gray_http.remove_beta, V1)
+    return None
 
 
 @takes(
@@ -29,20 +65,10 @@ def query_v1(context: Context, request: "HttpRequest") -> None:
 
     The core answers for what is there.
     """
+    if other := other_question(request):
+        other(context, request)
+        return
     parameters = request.parameters
-    if parameters.get("search"):
-        config_list_http.search(V1, context, request)
-        return
-    if parameters.get("show") == "all":
-        config_list_http.detail(V1, context, request)
-        return
-    for name, with_v2 in (("export", False), ("exportV2", True)):
-        if parameters.get(name) == "true":
-            config_copy_http.export(V1, with_v2, context, request)
-            return
-    if parameters.get("beta") == "true":
-        gray_http.query_beta(V1, context, request)
-        return
     if not _require(context, request, "dataId", "group"):
         return
     try:
@@ -96,11 +122,8 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
 )
 def publish_v1(context: Context, request: "HttpRequest") -> None:
     """Publishes a configuration: ``true`` once that is durable and visible. Clones and imports have the same path."""
-    if request.parameters.get("clone") == "true":
-        config_copy_http.clone(V1, context, request)
-        return
-    if request.parameters.get("import") == "true":
-        config_copy_http.import_archive(V1, context, request)
+    if other := other_command(request):
+        other(context, request)
         return
     if not _require(context, request, "dataId", "group", "content", may_be_empty="content"):
         return
@@ -139,11 +162,8 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
 )
 def remove_v1(context: Context, request: "HttpRequest") -> None:
     """Removes a configuration: ``true`` once that is durable, also if there was nothing to remove."""
-    if request.parameters.get("delType") == "ids":
-        config_change_http.remove_by_ids(V1, context, request)
-        return
-    if request.parameters.get("beta") == "true":
-        gray_http.remove_beta(V1, context, request)
+    if other := other_removal(request):
+        other(context, request)
         return
     if not _require(context, request, "dataId", "group"):
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nacos_core.namespaces.service import NamespaceService
     from nacos_core.naming.switches import Switches
     from nacos_core.server.cluster_view import ClusterView
+    from nacos_core.server.compatibility import Compatibility
     from nacos_core.server.gate import Gate
     from nacos_core.settings import Settings
 
@@ -36,6 +37,7 @@ class Context:
     """The parts of a node that handlers use."""
 
     settings: "Settings"
+    compatibility: "Compatibility"
     version: str
     hub: "Hub"
     wall_clock: "WallClock"

@@ -142,9 +142,13 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
 }
 
 
+ALL_ROUTES: Final = (*CORE_ROUTES, *ROUTES)
+"""Method and path of everything that is answered, here or by the core."""
+
+
 def _methods_of_paths() -> dict[str, tuple[str, ...]]:
     methods: dict[str, tuple[str, ...]] = {}
-    for method, path in (*CORE_ROUTES, *ROUTES):
+    for method, path in ALL_ROUTES:
         methods[path] = (*methods.get(path, ()), method)
     return methods
 
@@ -155,7 +159,11 @@ _METHODS: Final = _methods_of_paths()
 def handle(context: Context, request: "HttpRequest") -> None:
     """Answers one request, now or when what it asks for is done; an exception becomes the 500 of that request."""
     try:
-        _route(context, request)
+        gone = context.compatibility.why_gone(request)
+        if gone is not None:
+            refuse(context, request, 410, gone)
+        else:
+            _route(context, request)
     except Exception:
         _logger.exception("%s %s failed", request.method, request.path)
         refuse(context, request, 500, "Internal error, see the log of the server.")

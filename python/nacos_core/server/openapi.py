@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Final, TypeAlias
 
+from nacos_core.server.compatibility import audience_of
 from nacos_core.server.description import Description
 from nacos_core.server.parameters import HEADERS, PARAMETERS, Parameter
 from nacos_core.server.versions import V1, V2, V3, Version
@@ -31,6 +32,7 @@ _STATUSES: Final = {
     404: "What is asked for is not there.",
     409: "It is there already.",
     429: "Too many logins; Retry-After says when to try again.",
+    410: "Old paths of this kind are not answered by this node: an error page whose message is a JSON text.",
     500: (
         "What the protocol says with this status: casMd5 is not the md5 of what is there, metadata (v1) cannot be "
         "read, or the node is not ready."
@@ -162,6 +164,8 @@ def _operation(method: str, path: str, description: Description, is_open: bool) 
     operation["responses"] = _responses(method, path, description, is_open, names)
     if is_open:
         operation["security"] = []
+    if audience_of(method, path) is not None:
+        operation["deprecated"] = True
     return operation
 
 
@@ -201,6 +205,8 @@ def _body(description: Description, names: list[str], required: list[str]) -> _J
 
 def _responses(method: str, path: str, description: Description, is_open: bool, names: list[str]) -> _Json:
     statuses = {400, *description.statuses, *description.statuses_in.get(version_of(path).number, ())}
+    if audience_of(method, path) is not None:
+        statuses.add(410)
     if not is_open:
         statuses |= {403, 429, 503}
     if not is_open and (method != "GET" or "linearizable" in names):

@@ -49,7 +49,13 @@ fn measure(name: &str, per_step: u32, mut step: impl FnMut()) {
 /// The whole way of a 1.x client's light beat through a node that stands alone.
 fn beats() {
     let abilities = "{}".to_owned();
-    let mut hub = Hub::new(HubSettings { digest_key: [7; 16], abilities, require_tokens: false, udp_push: true });
+    let mut hub = Hub::new(HubSettings {
+        digest_key: [7; 16],
+        abilities,
+        require_tokens: false,
+        udp_push: true,
+        retired: Vec::new(),
+    });
     hub.set_ready(true);
     let connection = hub.open(Owner::Streams, ("10.0.0.9", 40_000), false, 0).expect("room");
     let ask = |method: &str, path: &str| {

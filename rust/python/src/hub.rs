@@ -59,8 +59,14 @@ pub(crate) fn service<'a>((namespace, group, name): ServiceParts<'a>) -> PyResul
 #[pymethods]
 impl Hub {
     #[new]
-    #[pyo3(signature = (*, digest_key, abilities, require_tokens, udp_push = true))]
-    fn new(digest_key: &[u8], abilities: &Bound<'_, PyDict>, require_tokens: bool, udp_push: bool) -> PyResult<Self> {
+    #[pyo3(signature = (*, digest_key, abilities, require_tokens, udp_push = true, retired = Vec::new()))]
+    fn new(
+        digest_key: &[u8],
+        abilities: &Bound<'_, PyDict>,
+        require_tokens: bool,
+        udp_push: bool,
+        retired: Vec<(String, String)>,
+    ) -> PyResult<Self> {
         let digest_key = digest_key
             .try_into()
             .map_err(|_| PyValueError::new_err(format!("digest_key: 16 bytes wanted, {} given", digest_key.len())))?;
@@ -70,7 +76,8 @@ impl Hub {
         }
         let pairs: Vec<String> = table.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
         let abilities = format!("{{{}}}", pairs.join(","));
-        Ok(Self(Mutex::new(serve::Hub::new(HubSettings { digest_key, abilities, require_tokens, udp_push }))))
+        let settings = HubSettings { digest_key, abilities, require_tokens, udp_push, retired };
+        Ok(Self(Mutex::new(serve::Hub::new(settings))))
     }
 
     // --- who may

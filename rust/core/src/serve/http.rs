@@ -84,7 +84,7 @@ pub(super) fn route(
     };
     let call = Call { connection, call, remote_ip, request, parameters: &parameters, standing };
     let authorized = standing != Standing::New || passes(state, &call);
-    if authorized && state.ready {
+    if authorized && state.ready && !state.retired.has(request.method, request.path) {
         if let Some(outcome) = held(state, &call) {
             return outcome;
         }

@@ -18,6 +18,7 @@ mod metadata;
 mod naming_grpc;
 mod naming_http;
 mod push;
+mod retired;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use crate::limits;
 use crate::registry::{ChangeRefused, Pace, Publisher, Registry, RegistryError};
 use access::Access;
 use connection::Connection;
+use retired::Retired;
 
 /// A connection; never used again within a process.
 pub type ConnectionId = u64;
@@ -60,6 +62,8 @@ pub struct HubSettings {
     pub require_tokens: bool,
     /// List requests may subscribe to UDP pushes.
     pub udp_push: bool,
+    /// Method and path of what is handed up even where the answer is held.
+    pub retired: Vec<(String, String)>,
 }
 
 /// What requests are answered from, apart from the connections themselves.
@@ -71,6 +75,7 @@ pub struct State {
     events: Vec<Event>,
     abilities: String,
     udp_push: bool,
+    retired: Retired,
     ready: bool,
     light_beat: bool,
     requests: Requests,
@@ -148,6 +153,7 @@ impl Hub {
                 events: Vec::new(),
                 abilities: settings.abilities,
                 udp_push: settings.udp_push,
+                retired: Retired::new(settings.retired),
                 ready: false,
                 light_beat: true,
                 requests: Requests::default(),

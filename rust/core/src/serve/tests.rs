@@ -6,8 +6,12 @@ use super::*;
 use crate::configs::Config;
 
 pub(super) fn hub(require_tokens: bool) -> Hub {
+    hub_without(Vec::new(), require_tokens)
+}
+
+fn hub_without(retired: Vec<(String, String)>, require_tokens: bool) -> Hub {
     let abilities = "{}".to_owned();
-    let mut hub = Hub::new(HubSettings { digest_key: [7; 16], abilities, require_tokens, udp_push: true });
+    let mut hub = Hub::new(HubSettings { digest_key: [7; 16], abilities, require_tokens, udp_push: true, retired });
     hub.set_ready(true);
     hub
 }
@@ -45,6 +49,19 @@ pub(super) fn body(answer: &str) -> &str {
 }
 
 pub(super) const INSTANCE: &str = "/nacos/v1/ns/instance";
+
+#[test]
+fn a_route_that_is_retired_goes_up_and_the_others_under_its_path_do_not() {
+    let mut hub = hub_without(vec![("POST".to_owned(), INSTANCE.to_owned())], false);
+    let id = open(&mut hub);
+    let form = "serviceName=orders&ip=10.1.1.1&port=80";
+    assert_eq!(ask(&mut hub, id, &post("POST", INSTANCE, form)), "", "it is for Python to say");
+    let events = hub.take_events();
+    let [Event::Http(request)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((request.method.as_str(), request.path.as_str(), request.authorized), ("POST", INSTANCE, true));
+    let id = open(&mut hub);
+    assert_eq!(body(&ask(&mut hub, id, &post("DELETE", INSTANCE, form))), "ok");
+}
 
 #[test]
 fn what_is_registered_is_listed_until_it_is_removed() {
