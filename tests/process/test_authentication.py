@@ -180,6 +180,39 @@ def test_everything_works_for_who_has_logged_in(guarded: NodeProcess) -> None:
                 assert connection.call(kind, body, token).body["success"] is True, kind
 
 
+def test_history_names_who_has_logged_in_whatever_a_request_says(guarded: NodeProcess) -> None:
+    token = {"accessToken": log_in(guarded)}
+    key = {"dataId": "signed", "groupName": phrases.GROUP}
+    admin, history = "/nacos/v3/admin/cs/config", "/nacos/v3/admin/cs/history"
+    v1 = {"dataId": "signed", "group": phrases.GROUP, "src_user": "mallory"}
+    v2 = {"dataId": "signed", "group": phrases.GROUP, "srcUser": "mallory"}
+    mallory = {"srcUser": "mallory"}
+
+    def events() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = ask(guarded, "GET", f"{history}/list", key, token).json["data"]["pageItems"]
+        return listed
+
+    def change(method: str, path: str, fields: Mapping[str, str], headers: Mapping[str, str] = token) -> None:
+        assert ask(guarded, method, path, fields, headers).status == 200, (method, path)
+
+    change("POST", phrases.V1_CONFIG, v1 | {"content": "1"})
+    change("POST", "/nacos/v2/cs/config", v2 | {"content": "2"})
+    change("POST", admin, key | mallory | {"content": "3"}, {"Authorization": f"Bearer {token['accessToken']}"})
+    change("POST", admin, key | mallory | {"content": "4", "username": "nacos", "password": PASSWORD}, {})
+    change("POST", admin, key | mallory | {"content": "5", "grayPercent": "0"})
+    change("POST", f"{admin}/gray/promote", key | mallory | {"grayName": "percent"})
+    change("POST", f"{history}/rollback", key | mallory | {"nid": events()[-1]["id"]})
+    with GrpcConnection(guarded.grpc_port) as connection:
+        connection.set_up()
+        published = phrases.config("signed", content="6", additionMap={"src_user": "mallory"})
+        assert connection.call("ConfigPublishRequest", published, token).body["success"] is True
+        assert connection.call("ConfigRemoveRequest", phrases.config("signed"), token).body["success"] is True
+    change("POST", admin, key | {"content": "7"})
+    change("DELETE", phrases.V1_CONFIG, v1)
+    assert len(events()) >= 10
+    assert {event["srcUser"] for event in events()} == {"nacos"}
+
+
 def test_the_token_is_good_after_a_restart_and_nowhere_else(start_node: StartNode) -> None:
     environment = {"NACOS_CORE_ADMIN_PASSWORD": PASSWORD}
     node = start_node("--auth", "on", environment=environment)

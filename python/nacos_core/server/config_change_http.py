@@ -27,6 +27,7 @@ from nacos_core.server.versions import (
     refuse,
     required,
 )
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import ConfigView, GrayView, HttpRequest
@@ -109,7 +110,7 @@ def publish(version: Version, context: Context, request: "HttpRequest") -> None:
             use=get("use"),
             effect=get("effect"),
             schema=get("schema"),
-            source_user=get(version.source_user),
+            source_user=user_of(context, request, get(version.source_user)),
             source_ip=request.client_ip,
         )
     except (Refused, ParameterRefused, ConfigRefused, GrayRefused, GrayNameRefused) as error:
@@ -126,7 +127,7 @@ def remove(version: Version, context: Context, request: "HttpRequest") -> None:
     except (Refused, ParameterRefused) as error:
         refuse(version, context, request, error)
         return
-    user = request.parameters.get(version.source_user)
+    user = user_of(context, request, request.parameters.get(version.source_user))
     formal = context.config.removal(*key, source_user=user, source_ip=request.client_ip)
     command = gray_http.removal(formal, request.parameters.get("tag"))
     context.propose(command, partial(finish, version, context, request))
@@ -140,7 +141,7 @@ def remove_by_ids(version: Version, context: Context, request: "HttpRequest") ->
     except Refused as error:
         refuse(version, context, request, error)
         return
-    user = request.parameters.get(version.source_user)
+    user = user_of(context, request, request.parameters.get(version.source_user))
 
     async def work() -> None:
         search = _core.ConfigSearch(None, ids=ids)

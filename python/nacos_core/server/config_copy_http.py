@@ -21,6 +21,7 @@ from nacos_core.server.context import Context
 from nacos_core.server.description import GROUP, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.multipart import parts
 from nacos_core.server.versions import V1, Refused, Version, answer, answer_later, ids_of, refuse
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import ConfigView, HttpRequest
@@ -113,7 +114,7 @@ def _cloned(
         use=config.use,
         effect=config.effect,
         schema=config.schema,
-        source_user=_user(version, request),
+        source_user=_user(version, context, request),
         source_ip=request.client_ip,
     )
 
@@ -190,7 +191,7 @@ async def _import(
                 description=each.description,
                 application=each.application,
                 tags=each.tags,
-                source_user=_user(version, request),
+                source_user=_user(version, context, request),
                 source_ip=request.client_ip,
             )
         except InvalidParameter as error:
@@ -202,8 +203,9 @@ async def _import(
     return copied
 
 
-def _user(version: Version, request: "HttpRequest") -> str | None:
-    return request.parameters.get("src_user") or request.parameters.get(version.source_user)
+def _user(version: Version, context: Context, request: "HttpRequest") -> str | None:
+    named = request.parameters.get("src_user") or request.parameters.get(version.source_user)
+    return user_of(context, request, named)
 
 
 def _policy(request: "HttpRequest") -> Policy:

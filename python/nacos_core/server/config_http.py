@@ -11,6 +11,7 @@ from nacos_core.server import config_change_http, config_copy_http, config_list_
 from nacos_core.server.context import Context, Result, status_of
 from nacos_core.server.description import ATTRIBUTES, GROUP, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
 from nacos_core.server.versions import V1
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -146,7 +147,7 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
             use=get("use"),
             effect=get("effect"),
             schema=get("schema"),
-            source_user=get("src_user"),
+            source_user=user_of(context, request, get("src_user")),
             source_ip=request.client_ip,
         )
     except ParameterRefused as error:
@@ -173,7 +174,7 @@ def remove_v1(context: Context, request: "HttpRequest") -> None:
             get("tenant"),
             request.parameters["group"],
             request.parameters["dataId"],
-            source_user=get("src_user"),
+            source_user=user_of(context, request, get("src_user")),
             source_ip=request.client_ip,
         )
     except ParameterRefused as error:

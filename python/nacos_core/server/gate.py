@@ -60,8 +60,7 @@ class Gate:
         busy: Callable[[int], None],
     ) -> None:
         """Lets the request go on, now or once its password is checked, or refuses it with a reason."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        identity: Identity = identity_of(headers, parameters)
+        identity = _identity(request.headers, parameters)
         match identity:
             case Token(text):
                 tokens = self._tokens()
@@ -88,6 +87,20 @@ class Gate:
                 )
             case None:
                 refuse(UNKNOWN_SENDER)
+
+    def user_of(self, headers: Mapping[str, str], parameters: Mapping[str, str]) -> str | None:
+        """The name in the token or beside the password of a request that was let pass."""
+        match _identity(headers, parameters):
+            case Token(text):
+                tokens = self._tokens()
+                try:
+                    return None if tokens is None else tokens.check(text, self._wall_clock()).sub
+                except TokenRefused:  # it has ended since
+                    return None
+            case Password(user):
+                return user
+            case None:
+                return None
 
     def login(
         self,
@@ -138,3 +151,7 @@ class Gate:
 
     def _proceed(self, request: "HttpRequest | GrpcRequest") -> None:
         self._hub.proceed(request.connection, request.call, self._wall_clock())
+
+
+def _identity(headers: Mapping[str, str], parameters: Mapping[str, str]) -> Identity:
+    return identity_of({name.lower(): value for name, value in headers.items()}, parameters)

@@ -16,6 +16,7 @@ from nacos_core.server.config_list_http import describe
 from nacos_core.server.context import Context, Result
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V1, V3, Refused, Version, answer, key_of, refuse
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import GrayView, HttpRequest
@@ -155,7 +156,7 @@ def promote(context: Context, request: "HttpRequest") -> None:
         refuse(V3, context, request, error)
         return
     cas_md5 = request.headers.get("casmd5") or get("casMd5") or ""
-    command = PromoteGray(*key, name, cas_md5, get(V3.source_user), request.client_ip)
+    command = PromoteGray(*key, name, cas_md5, user_of(context, request, get(V3.source_user)), request.client_ip)
 
     def finish(result: Result) -> None:
         match result:
@@ -174,7 +175,7 @@ def promote(context: Context, request: "HttpRequest") -> None:
 def _remove(version: Version, context: Context, request: "HttpRequest", name: Callable[[], str], done: object) -> None:
     try:
         key = key_of(version, request)
-        user = request.parameters.get(version.source_user)
+        user = user_of(context, request, request.parameters.get(version.source_user))
         command = RemoveGray(*key, name(), user, request.client_ip)
     except (Refused, ParameterRefused, gray.GrayNameRefused) as error:
         refuse(version, context, request, error)

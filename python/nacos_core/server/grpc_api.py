@@ -26,6 +26,7 @@ from nacos_core.server.grpc_answers import (
     succeed,
 )
 from nacos_core.server.lock_grpc import operate
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import GrpcRequest
@@ -117,7 +118,7 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
             use=get("use"),
             effect=get("effect"),
             schema=get("schema"),
-            source_user=get("src_user"),
+            source_user=user_of(context, request, get("src_user")),
             source_ip=request.client_ip,
         )
     except ParameterRefused as error:
@@ -134,7 +135,11 @@ def _remove(context: Context, request: "GrpcRequest") -> None:
     answer = partial(fail, context, request, "ConfigRemoveResponse", request_id=asked.request_id)
     try:
         formal = context.config.removal(
-            asked.tenant, asked.group or "", asked.data_id or "", source_ip=request.client_ip
+            asked.tenant,
+            asked.group or "",
+            asked.data_id or "",
+            source_user=user_of(context, request, None),
+            source_ip=request.client_ip,
         )
     except ParameterRefused as error:
         answer(INVALID_PARAMETER, f"Param check invalid:{error}")

@@ -10,6 +10,7 @@ from nacos_core.server import pages
 from nacos_core.server.context import Context, Result
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V3, Refused, answer, answer_later, integer, integer_in, key_of, refuse
+from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
     from nacos_core._core import HistoryEvent, HttpRequest
@@ -29,7 +30,7 @@ def roll_back(context: Context, request: "HttpRequest") -> None:
     except (Refused, ParameterRefused) as error:
         refuse(V3, context, request, error)
         return
-    user = request.parameters.get(V3.source_user)
+    user = user_of(context, request, request.parameters.get(V3.source_user))
 
     def finish(result: Result) -> None:
         match result:
