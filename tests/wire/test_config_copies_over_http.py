@@ -80,14 +80,19 @@ class Place:
             return call_http(self.node.port, "GET", V1, whole)
         return call_http(self.node.port, "GET", path, {"namespaceId": self.namespace} | query)
 
-    def upload(self, path: str, archive: bytes, **query: str) -> HttpAnswer:
-        """Into this namespace."""
-        if path == V1:
-            whole = {"import": "true", "namespace": self.namespace, "src_user": "ann"} | query
-        else:
-            whole = {"namespaceId": self.namespace, "src_user": "ann"} | query
+    def upload(self, path: str, archive: bytes, *, beside: dict[str, str] | None = None, **query: str) -> HttpAnswer:
+        """Into this namespace, unless `beside` says all that the query does not."""
+        own = {"import": "true"} if path == V1 else {}
+        namespace = "namespace" if path == V1 else "namespaceId"
+        whole = own | query
+        if beside is None:
+            whole = {namespace: self.namespace, "src_user": "ann"} | whole
+        fields = "".join(
+            f'--mark\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in (beside or {}).items()
+        )
         head = b'--mark\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\n'
-        body = head + archive + b"\r\n--mark--\r\n"
+        body = fields.encode() + head + archive + b"\r\n--mark--\r\n"
         whole_path = path if path == V1 else f"{path}/import"
         return self.post(whole_path, whole, "multipart/form-data; boundary=mark", body)
 
@@ -220,6 +225,20 @@ def test_imports_follow_the_policy_and_say_what_they_do_not_know(node: NodeProce
     copied = done(path, target.upload(path, buffer.getvalue(), policy="OVERWRITE"))
     assert copied == {"succCount": 2, "skipCount": 0} | unknown
     assert done(path, target.upload(path, buffer.getvalue()))["succCount"] == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_stands_beside_the_file_counts_unless_the_query_says_otherwise(node: NodeProcess, path: str) -> None:
+    source, target = Place(node, "a"), Place(node)
+    target.publish("a", "old")
+    archive = source.export(f"{ADMIN}/export").content
+    namespace = "namespace" if path == V1 else "namespaceId"
+    beside = {namespace: target.namespace, "policy": "OVERWRITE", "src_user": "eve"}
+    assert done(path, target.upload(path, archive, beside=beside, policy="SKIP"))["skipCount"] == 1
+    assert target.contents() == {"a": "old"}
+    assert done(path, target.upload(path, archive, beside=beside))["succCount"] == 1
+    assert target.contents() == source.contents()
+    assert target.detail("a")["createUser"] == "eve"
 
 
 @pytest.mark.parametrize("path", PATHS)

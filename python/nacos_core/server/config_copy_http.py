@@ -152,12 +152,15 @@ def export(version: Version, with_v2: bool, context: Context, request: "HttpRequ
 
 @takes(optional=_TO, in_query=(*_TO, "namespace"), only_in={1: ("namespace",)}, bodies=("file",))
 def import_archive(version: Version, context: Context, request: "HttpRequest") -> None:
-    """Publishes what is in an archive of either layout."""
+    """Publishes what is in an archive of either layout. The other parameters may be parts of the body, too."""
 
     async def work() -> None:
         try:
+            uploaded = parts(request.headers.get("content-type", ""), request.body)
+            packed = uploaded.pop("file", None)
+            for name, value in uploaded.items():  # the parts beside the file are a form, as the console sends them
+                request.parameters.setdefault(name, value.decode(errors="replace"))
             policy, namespace = _policy(request), _target(version, context, request)
-            packed = parts(request.headers.get("content-type", ""), request.body).get("file")
             if not packed:
                 raise _NotDone(pages.DATA_EMPTY, "there is no part of the name 'file' in a multipart/form-data body")
             copied = await _import(version, context, request, packed, namespace, policy)

@@ -98,6 +98,7 @@ _SCHEMAS: Final[_Json] = {
         "type": "object",
         "required": ["file"],
         "properties": {"file": {"type": "string", "contentMediaType": "application/zip"}},
+        "additionalProperties": {"type": "string", "description": "A parameter that is not in the query."},
     },
 }
 _SECURITY: Final[_Json] = {
