@@ -515,6 +515,10 @@ class Hub:
         """(namespace, group, service) of the services that read `service.group` in any case, the longest names of
         services first; and whether names of services end with it."""
 
+    def service_keys(self, place: int, look_count: int) -> tuple[list[tuple[str, str, str]], int | None]:
+        """(namespace, group, service) of those at so many places from this one, of all namespaces, in no order; and the
+        place to go on at, None at the end. What comes and goes between two calls may be missed."""
+
     # Metadata of services, clusters and instances; changes are JSON as `naming.changes` writes it.
     @staticmethod
     def check_metadata_change(change: bytes) -> None:

@@ -53,6 +53,9 @@ ARCHIVE_PACKED_BYTES_MAX: Final = 48 * 1024 * 1024
 ARCHIVE_METADATA_BYTES_MAX: Final = 16 * 1024 * 1024
 DIFF_LINES_MAX: Final = 1000
 """Lines between what two contents begin and end with that are compared with one another: it takes their product."""
+TARGETS_BYTES_MAX: Final = 48 * 1024 * 1024
+TARGETS_LOOK_COUNT: Final = 20
+"""Services whose instances are told to Prometheus between two turns of everything else."""
 BACKGROUND_COUNT_MAX: Final = 64
 """Searches, exports, imports and the like that go on at once."""
 LONG_POLLS_COUNT_MAX: Final = 100_000

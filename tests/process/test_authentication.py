@@ -40,12 +40,16 @@ OPEN = [
     "/nacos/v3/console/health/liveness",
     "/nacos/v3/console/health/readiness",
     "/nacos/actuator/health",
+    "/nacos/v1/cs/health",
+    "/nacos/v3/admin/core/ops/readiness",
+    "/nacos/serverlist",
 ]
 INSTANCE = {"serviceName": "guarded", "ip": "10.4.0.1", "port": "80"}
 CONFIG = {"dataId": "guarded", "group": phrases.GROUP}
 V3_CONFIG_KEY = {"dataId": "guarded", "groupName": phrases.GROUP}
 GUARDED: list[tuple[str, str, dict[str, str]]] = [
     ("GET", "/nacos/actuator/prometheus", {}),
+    ("GET", "/nacos/prometheus/namespaceId/public/service/guarded", {}),
     ("GET", "/nacos/v3/admin/ns/client/list", {}),
     ("GET", "/nacos/v3/admin/ns/service/subscribers", {"serviceName": "guarded"}),
     ("GET", "/nacos/v3/admin/cs/listener", {"ip": "127.0.0.1"}),

@@ -116,6 +116,9 @@ def test_a_fourth_node_joins_and_gets_a_vote(cluster_of: MakeCluster) -> None:
     wait_part(cluster.nodes[0], fourth.address, "voter")
     wait_published(fourth, "through-the-fourth", "x")
     cluster.wait_same([f"before-{number}" for number in range(20)] + ["through-the-fourth"])
+    listed = ask(fourth, "GET", "/nacos/serverlist")
+    assert listed is not None
+    assert sorted(listed.text.split()) == sorted(node.address for node in cluster.nodes)
     # Its vote counts: three of four are a majority, and without the leader it takes the fourth.
     cluster.leader().kill()
     wait_published(fourth, "after", "x")

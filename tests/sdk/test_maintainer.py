@@ -39,7 +39,6 @@ LACKS: dict[str, tuple[list[Any], str, str]] = {
     "core.getClusterLoaderMetrics": ([], NO_SUCH_PATH, "not built: each node tells of its own connections"),
     "core.getIdGenerators": ([], NO_SUCH_PATH, "there are no generators of ids: the log counts"),
     "core.raftOps": (["x", "x", "x"], NO_SUCH_PATH, "POST /v3/admin/core/raft/transfer is there instead"),
-    "core.readiness": ([], NO_SUCH_PATH, "the client asks under /core/ops, where it never was"),
     "core.smartReloadCluster": (["0.1"], NO_SUCH_PATH, "not built: reloadConnectionCount of each node does it"),
     "core.updateLogLevel": (["x", "INFO"], NO_SUCH_PATH, NO_LOGGERS),
     "core.updateLookupMode": (["file"], NO_SUCH_PATH, "members are agreed on by Raft, not looked up"),
@@ -127,6 +126,7 @@ def test_namespaces_are_made_changed_listed_and_removed(ask: Ask) -> None:
 
 def test_the_node_tells_of_itself(ask: Ask, server: str) -> None:
     assert ask("core.liveness")
+    assert ask("core.readiness")
     state = ask("core.getServerState")
     assert (state["startup_mode"], state["server_port"]) == ("standalone", server.rpartition(":")[2])
     [member] = ask("core.listClusterNodes", "", "")

@@ -155,6 +155,17 @@ def test_v1_shows_one_with_everything(shop: Shop) -> None:
     assert (answer.status, answer.text) == (404, "caused: Config not exist, please publish Config first.;")
 
 
+def test_v1_shows_attributes_without_the_content(shop: Shop) -> None:
+    query = {"dataId": "orders.yaml", "group": "A", "tenant": shop.namespace}
+    shown = call_http(shop.node.port, "GET", f"{V1}/catalog", query).json
+    whole = call_http(shop.node.port, "GET", V1, query | {"show": "all"}).json
+    without = {"id", "dataId", "group", "tenant", "content", "md5", "encryptedDataKey", "appName"}
+    data = {name: value for name, value in whole.items() if name not in without}
+    assert data.keys() >= {"desc", "configTags", "createUser", "modifyTime", "type"}
+    assert shown == {"code": 200, "message": None, "data": data}
+    assert call_http(shop.node.port, "GET", f"{V1}/catalog", query | {"dataId": "none"}).status == 404
+
+
 @pytest.mark.parametrize("path", [ADMIN, CONSOLE])
 def test_one_that_is_not_there(shop: Shop, path: str) -> None:
     answer = shop.ask(path, dataId="none", groupName="A")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nacos_core import __version__
 from wire import phrases
@@ -39,6 +39,33 @@ def test_members_are_listed_by_address_and_state(node: NodeProcess) -> None:
     assert [listed(state=state) for state in ("", "UP", "up", "DOWN")] == [1, 1, 1, 0]
     assert [listed(address=address) for address in (f":{node.port}", "10.0.0.1")] == [1, 0]
     assert listed(address=f":{node.port}", state="DOWN") == 0
+
+
+def test_older_versions_show_members_in_their_own_shapes(node: NodeProcess) -> None:
+    def shown(path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = call_http(node.port, "GET", f"/nacos{path}").json
+        return answer
+
+    own = shown("/v3/admin/core/cluster/node/self")["data"]
+    for name, data in (("nodes", [own]), ("self", own), ("simple/nodes", [own["address"]]), ("health", "UP")):
+        assert shown(f"/v1/core/cluster/{name}") == {"code": 200, "message": None, "data": data}
+    assert shown("/v1/core/cluster/nodes?keyword=nowhere")["data"] == []
+    for name, data in (("list", [own]), ("self", own), ("self/health", "UP")):
+        assert shown(f"/v2/core/cluster/node/{name}") == {"code": 0, "message": "success", "data": data}
+    assert shown("/v3/admin/core/cluster/node/self/health")["data"] == "UP"
+
+
+def test_clients_with_an_endpoint_find_the_members(node: NodeProcess) -> None:
+    own = call_http(node.port, "GET", "/nacos/v3/admin/core/cluster/node/self").json["data"]["address"]
+    answer = call_http(node.port, "GET", "/nacos/serverlist", {"nofix": "1"})
+    assert (answer.status, answer.text) == (200, f"{own}\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_probes_of_old_recipes_and_of_the_newest_maintainer_are_answered(node: NodeProcess) -> None:
+    assert call_http(node.port, "GET", "/nacos/v1/cs/health").text == "UP"
+    for name in ("liveness", "readiness"):
+        assert call_http(node.port, "GET", f"/nacos/v3/admin/core/ops/{name}").json["data"] == "ok"
 
 
 def test_who_publishes_a_service_is_told(node: NodeProcess) -> None:

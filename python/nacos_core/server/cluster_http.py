@@ -9,6 +9,7 @@ from nacos_core.peers.addresses import parse_member
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
 from nacos_core.server.description import takes
+from nacos_core.server.versions import V1, Version
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -16,20 +17,43 @@ if TYPE_CHECKING:
 
 
 @takes(optional=("keyword", "address", "state"))
-def members(context: Context, request: "HttpRequest") -> None:
+def members(version: Version, context: Context, request: "HttpRequest") -> None:
     """All members; ``keyword`` leaves those whose address contains it, ``state`` those that are in it."""
     keyword = request.parameters.get("keyword") or request.parameters.get("address") or ""
     shown = [_describe(context, member) for member in context.cluster.members() if keyword in member.address]
     state = request.parameters.get("state", "").upper()
-    _reply(context, request, 200, pages.success([each for each in shown if state in ("", each["state"])]))
+    _answer(version, context, request, [each for each in shown if state in ("", each["state"])])
 
 
 @takes()
-def this_node(context: Context, request: "HttpRequest") -> None:
+def addresses(version: Version, context: Context, request: "HttpRequest") -> None:
+    """The addresses of all members."""
+    _answer(version, context, request, [member.address for member in context.cluster.members()])
+
+
+@takes()
+def this_node(version: Version, context: Context, request: "HttpRequest") -> None:
     """The member that answers."""
     own_id = context.cluster.node_id
     shown = [_describe(context, member) for member in context.cluster.members() if member.node_id == own_id]
-    _reply(context, request, 200, pages.success(shown[0] if shown else None))
+    _answer(version, context, request, shown[0] if shown else None)
+
+
+@takes()
+def health(version: Version, context: Context, request: "HttpRequest") -> None:
+    """The state of the member that answers, as it sees itself."""
+    _answer(version, context, request, "UP" if context.is_ready() else "STARTING")
+
+
+@takes(answer="text")
+def server_list(context: Context, request: "HttpRequest") -> None:
+    """The addresses of all members, one a line, for clients that are told an endpoint instead of servers.
+
+    They ask for it before they log in.
+    """
+    known = [member.address for member in context.cluster.members() if member.address]
+    body = "".join(f"{address}\n" for address in known).encode()
+    context.hub.reply_http(request.connection, request.call, 200, pages.TEXT, body)
 
 
 @takes()
@@ -103,6 +127,13 @@ def _describe(context: Context, member: "Member") -> dict[str, object]:
         "failAccessCnt": 0,
         "grpcReportEnabled": True,
     }
+
+
+def _answer(version: Version, context: Context, request: "HttpRequest", data: object) -> None:
+    """In v1 in the result that consoles of 1.x know."""
+    result = {"code": 200, "message": None, "data": data}
+    body = pages.to_json(result) if version is V1 else pages.success(data)
+    _reply(context, request, 200, body)
 
 
 def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:

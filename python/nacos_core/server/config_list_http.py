@@ -29,6 +29,10 @@ _PAGE_SIZE: Final = 100
 _WAYS: Final = ("accurate", "blur")
 _FILTERS: Final = ("configDetail", "config_detail", "configTags", "config_tags", "types", "type")
 _WANTED: Final = ("pageNo", "pageSize", *KEY)
+_ATTRIBUTES: Final = (
+    *("createTime", "modifyTime", "createUser", "createIp"),
+    *("desc", "use", "effect", "type", "schema", "configTags"),
+)
 _ABSENT: Final = "Config not exist, please publish Config first."
 
 
@@ -87,6 +91,22 @@ def detail(version: Version, context: Context, request: "HttpRequest") -> None:
         refuse(version, context, request, error)
     else:
         answer(version, context, request, describe(version, key, config))
+
+
+@takes(*KEY, optional=(NAMESPACE,), answer="bare", statuses=(404,))
+def attributes_v1(context: Context, request: "HttpRequest") -> None:
+    """The attributes of one configuration, without its content, in a result as consoles of 1.x know it."""
+    try:
+        key = key_of(V1, request)
+        config = context.hub.get_config(*key)
+        if config is None:
+            raise Refused(404, pages.NOT_FOUND, _ABSENT)
+    except (Refused, ParameterRefused) as error:
+        refuse(V1, context, request, error)
+        return
+    described = describe(V1, key, config)
+    data = {name: described[name] for name in _ATTRIBUTES}
+    answer(V1, context, request, {"code": 200, "message": None, "data": data})
 
 
 def _page(version: Version, request: "HttpRequest") -> tuple[int, int]:

@@ -1,4 +1,6 @@
-"""The HTTP requests that the core hands up: one table of routes, decided by exact path and method, nothing else.
+"""The HTTP requests that the core hands up: one table of routes, decided by path and method, nothing else.
+
+A path is there as it is sent, but for parts in braces, which stand for a parameter.
 
 What the core answers itself comes here only when the sender is not known yet, when the node is not ready, or when
 what was asked for is not there.
@@ -9,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote
 
 from nacos_core.server import (
     auth_http,
     cluster_http,
     config_http,
+    config_list_http,
     distro_http,
     figures,
     history_http,
@@ -22,6 +26,7 @@ from nacos_core.server import (
     openapi,
     pages,
     state_http,
+    targets_http,
 )
 from nacos_core.server.config_routes import CONFIG_ROUTES
 from nacos_core.server.context import Context
@@ -87,6 +92,7 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "/nacos/v1/cs/configs"): Route(config_http.query_v1),
     ("POST", "/nacos/v1/cs/configs"): Route(config_http.publish_v1),
     ("DELETE", "/nacos/v1/cs/configs"): Route(config_http.remove_v1),
+    ("GET", "/nacos/v1/cs/configs/catalog"): Route(config_list_http.attributes_v1),
     ("GET", "/nacos/v3/client/cs/config"): Route(config_http.query_v3),
     ("GET", "/nacos/v1/cs/history"): Route(history_http.list_or_event_v1),
     ("GET", "/nacos/v1/cs/history/previous"): Route(partial(history_http.previous, V1)),
@@ -110,9 +116,22 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "/nacos/v2/console/health/readiness"): Route(state_http.readiness_result, is_open=True),
     ("GET", "/nacos/v3/admin/core/state/liveness"): Route(state_http.liveness_result, is_open=True),
     ("GET", "/nacos/v3/admin/core/state/readiness"): Route(state_http.readiness_result, is_open=True),
+    # The maintainer client of 3.2 asks there.
+    ("GET", "/nacos/v3/admin/core/ops/liveness"): Route(state_http.liveness_result, is_open=True),
+    ("GET", "/nacos/v3/admin/core/ops/readiness"): Route(state_http.readiness_result, is_open=True),
+    ("GET", "/nacos/v1/cs/health"): Route(state_http.config_health, is_open=True),
     ("GET", "/nacos/v3/admin/core/state"): Route(state_http.state_result),
-    ("GET", "/nacos/v3/admin/core/cluster/node/list"): Route(cluster_http.members),
-    ("GET", "/nacos/v3/admin/core/cluster/node/self"): Route(cluster_http.this_node),
+    ("GET", "/nacos/v1/core/cluster/nodes"): Route(partial(cluster_http.members, V1)),
+    ("GET", "/nacos/v1/core/cluster/simple/nodes"): Route(partial(cluster_http.addresses, V1)),
+    ("GET", "/nacos/v1/core/cluster/self"): Route(partial(cluster_http.this_node, V1)),
+    ("GET", "/nacos/v1/core/cluster/health"): Route(partial(cluster_http.health, V1)),
+    ("GET", "/nacos/v2/core/cluster/node/list"): Route(partial(cluster_http.members, V2)),
+    ("GET", "/nacos/v2/core/cluster/node/self"): Route(partial(cluster_http.this_node, V2)),
+    ("GET", "/nacos/v2/core/cluster/node/self/health"): Route(partial(cluster_http.health, V2)),
+    ("GET", "/nacos/v3/admin/core/cluster/node/list"): Route(partial(cluster_http.members, V3)),
+    ("GET", "/nacos/v3/admin/core/cluster/node/self"): Route(partial(cluster_http.this_node, V3)),
+    ("GET", "/nacos/v3/admin/core/cluster/node/self/health"): Route(partial(cluster_http.health, V3)),
+    ("GET", "/nacos/serverlist"): Route(cluster_http.server_list, is_open=True),
     ("POST", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.add_member),
     ("DELETE", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.remove_member),
     ("GET", "/nacos/v3/admin/core/raft/state"): Route(cluster_http.raft_state),
@@ -127,9 +146,14 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "/nacos/v3/console/server/guide"): Route(state_http.guide),
     ("GET", "/nacos/v3/console/health/liveness"): Route(state_http.liveness_result, is_open=True),
     ("GET", "/nacos/v3/console/health/readiness"): Route(state_http.readiness_result, is_open=True),
-    ("GET", "/nacos/v3/console/core/cluster/nodes"): Route(cluster_http.members),
+    ("GET", "/nacos/v3/console/core/cluster/nodes"): Route(partial(cluster_http.members, V3)),
     ("GET", "/nacos/actuator/health"): Route(state_http.actuator_health, is_open=True),
     ("GET", "/nacos/actuator/prometheus"): Route(figures.prometheus),
+    ("GET", "/nacos/prometheus"): Route(targets_http.all_targets),
+    ("GET", "/nacos/prometheus/namespaceId/{namespaceId}"): Route(targets_http.targets_of_namespace),
+    ("GET", "/nacos/prometheus/namespaceId/{namespaceId}/service/{serviceName}"): Route(
+        targets_http.targets_of_service
+    ),
     **_history_v3("/nacos/v3/admin/cs/history"),
     **_history_v3("/nacos/v3/console/cs/history"),
     **_namespaces("/nacos/v2/console/namespace", namespace_http.create),
@@ -154,6 +178,17 @@ def _methods_of_paths() -> dict[str, tuple[str, ...]]:
 
 
 _METHODS: Final = _methods_of_paths()
+_TEMPLATES: Final = [(path, path.split("/")) for path in _METHODS if "{" in path]
+
+
+def _find(path: str) -> tuple[str, dict[str, str]]:
+    """The path as the table has it, and the parameters that stand in it."""
+    parts = path.split("/")
+    for template, names in _TEMPLATES:
+        pairs = list(zip(names, parts, strict=False))
+        if len(names) == len(parts) and all(part if name.startswith("{") else part == name for name, part in pairs):
+            return template, {name[1:-1]: unquote(part) for name, part in pairs if name.startswith("{")}
+    return path, {}
 
 
 def handle(context: Context, request: "HttpRequest") -> None:
@@ -171,6 +206,10 @@ def handle(context: Context, request: "HttpRequest") -> None:
 
 def _route(context: Context, request: "HttpRequest") -> None:
     route = ROUTES.get((request.method, request.path))
+    if route is None:
+        template, in_path = _find(request.path)
+        route = ROUTES.get((request.method, template))
+        request.parameters.update(in_path)
     if route is not None and route.is_open:
         route.handler(context, request)
     elif not context.is_ready():
@@ -191,7 +230,7 @@ def _route(context: Context, request: "HttpRequest") -> None:
 
 
 def _refuse_unknown(context: Context, request: "HttpRequest") -> None:
-    methods = _METHODS.get(request.path)
+    methods = _METHODS.get(_find(request.path)[0])
     if methods is None:
         refuse(context, request, 404, f"No endpoint {request.method} {request.path}.")
     else:

@@ -153,9 +153,11 @@ def _operation(method: str, path: str, description: Description, is_open: bool) 
     }
     required = wire_names(description.required_names(version.number), version)
     names = wire_names(description.names(version.number), version)
+    in_path = re.findall(r"{(\w+)}", path)
     stays = set(names if method not in _WITH_BODY else wire_names(description.in_query, version))
-    in_query = [name for name in names if name in stays]
+    in_query = [name for name in names if name in stays and name not in in_path]
     operation["parameters"] = [
+        *(_parameter(name, "path", PARAMETERS[name], True) for name in in_path),
         *(_parameter(name, "query", PARAMETERS[name], name in required) for name in in_query),
         *(_parameter(HEADERS[name][0], "header", HEADERS[name][1], False) for name in description.headers),
     ]
@@ -171,7 +173,7 @@ def _operation(method: str, path: str, description: Description, is_open: bool) 
 
 
 def _operation_id(method: str, path: str) -> str:
-    words = re.split(r"[/-]", path.removeprefix("/nacos/"))
+    words = re.split(r"[/{}-]+", path.removeprefix("/nacos/"))
     return method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 

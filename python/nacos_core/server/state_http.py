@@ -19,6 +19,13 @@ def liveness_text(context: Context, request: "HttpRequest") -> None:
     _reply(context, request, pages.TEXT, b"OK")
 
 
+@takes(answer="text")
+def config_health(context: Context, request: "HttpRequest") -> None:
+    """UP, or DOWN with the reason: whether configurations are served."""
+    text = "UP" if context.is_ready() else f"DOWN:{context.why_not_ready()}"
+    _reply(context, request, pages.TEXT, text.encode())
+
+
 @takes(answer="text", statuses=(500,))
 def readiness_text(context: Context, request: "HttpRequest") -> None:
     """Whether this node serves, for the probes of 1.x and 2.x recipes."""

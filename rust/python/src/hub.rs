@@ -272,6 +272,16 @@ impl Hub {
         (keys.collect(), found.is_above)
     }
 
+    fn service_keys(&self, place: usize, look_count: usize) -> (Vec<(String, String, String)>, Option<usize>) {
+        let hub = self.lock();
+        let (keys, next) = hub.registry().service_keys(place, look_count);
+        let owned = keys.into_iter().map(|key| {
+            let (namespace, group, name) = key.parts();
+            (namespace.to_owned(), group.to_owned(), name.to_owned())
+        });
+        (owned.collect(), next)
+    }
+
     // --- metadata of services, clusters and instances
 
     #[staticmethod]

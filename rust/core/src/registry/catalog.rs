@@ -89,6 +89,15 @@ impl Registry {
         true
     }
 
+    /// Goes on through the services of all namespaces at place `from` and looks at no more than `look_count` of them.
+    /// Gives the keys of those that were created, or registered and not cleaned away since, in no order, and where to go
+    /// on; none at the end of a round.
+    pub fn service_keys(&self, from: usize, look_count: usize) -> (Vec<&ResourceKey>, Option<usize>) {
+        let (services, next) = self.services.at_places(from, look_count);
+        let listed = services.filter(|service| service.is_ephemeral().is_some());
+        (listed.map(|service| &service.key).collect(), next)
+    }
+
     /// One page of the services whose group and name contain what is asked for, in order of group and name.
     pub fn service_page(
         &self,

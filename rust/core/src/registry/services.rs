@@ -269,6 +269,13 @@ impl Services {
         self.published_count
     }
 
+    /// The services at places from `from`, no more than `look_count` places, and where to go on; none at the end.
+    pub(super) fn at_places(&self, from: usize, look_count: usize) -> (impl Iterator<Item = &Service>, Option<usize>) {
+        let end = self.services.capacity();
+        let to = from.saturating_add(look_count).min(end);
+        ((from..to).filter_map(|place| self.services.get(place)), (to < end).then_some(to))
+    }
+
     /// Every service with its id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Service)> {
         self.services.iter().map(|(index, service)| (id(index), service))
