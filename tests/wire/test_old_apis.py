@@ -22,7 +22,7 @@ Without = tuple[Audience, NodeProcess]
 OLD = sorted(route for route in ALL_ROUTES if route[1].startswith(("/nacos/v1/", "/nacos/v2/")))
 PROBES = {
     ("GET", f"/nacos/v{version}/console/health/{name}") for version in (1, 2) for name in ("liveness", "readiness")
-}
+} | {("GET", "/nacos/v1/cs/health")}
 CONFIGS = "/nacos/v1/cs/configs"
 FOR_CONSOLES = [
     ("GET", {"search": "accurate"}),

@@ -35,7 +35,7 @@ def _below(root: str, *paths: str) -> frozenset[str]:
     return frozenset(f"/nacos/{root}{path}" for path in paths)
 
 
-_PROBES: Final = frozenset(
+_PROBES: Final = _below("v1/cs/", "health") | frozenset(
     f"/nacos/{version}/console/health/{name}" for version in ("v1", "v2") for name in ("liveness", "readiness")
 )
 _CLIENT: Final = {
@@ -53,7 +53,9 @@ _CLIENT: Final = {
 """What clients of 1.x live on; other methods of these paths are for others."""
 
 _ADMIN: Final = (
-    _below("v1/cs/", "configs/listener", "listener")
+    _below("v1/core/cluster/", "self", "nodes", "simple/nodes", "health")
+    | _below("v2/core/cluster/node/", "self", "list", "self/health")
+    | _below("v1/cs/", "configs/listener", "listener")
     | _below("v1/ns/", "instance", "instance/metadata/batch", "cluster", "health", "health/checkers", "health/instance")
     | _below("v1/ns/service", "", "/subscribers", "/selector/types")
     | _below("v1/ns/", "operator/switches", "operator/distro/client", "ops/switches")
@@ -67,6 +69,7 @@ _ADMIN: Final = (
 _CONSOLE: Final = (
     _below("v1/console/", "namespaces", "server/state")
     | _below("v1/ns/catalog/", "services")
+    | _below("v1/cs/configs/", "catalog")
     | _below("v1/cs/history", "", "/previous", "/configs")
     | _below("v2/console/", "namespace", "namespace/list")
     | _below("v2/cs/history", "", "/list", "/detail", "/previous", "/configs")
