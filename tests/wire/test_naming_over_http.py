@@ -108,6 +108,18 @@ def test_a_beat_heals_an_unhealthy_instance(node: NodeProcess, connection: GrpcC
     connection.wait_push("NotifySubscriberRequest", 2, lambda body: healths(body) == [True])
 
 
+def test_operators_may_give_an_instance_more_time(node: NodeProcess) -> None:
+    name = phrases.unique("patient")
+    told = {"serviceName": name, "ip": "10.3.0.1", "port": 80}
+    register(node, name, metadata=json.dumps(IMPATIENT))
+    patience = {"preserved.heart.beat.interval": "3000", "preserved.heart.beat.timeout": "60000"}
+    more = json.dumps(patience | {"preserved.ip.delete.timeout": "60000"})
+    assert call_http(node.port, "PUT", phrases.V1_INSTANCE, told | {"metadata": more}).text == "ok"
+    time.sleep(4.0 + 1.5)
+    assert [host["healthy"] for host in listed(node, name)] == [True]
+    assert beat(node, name)["clientBeatInterval"] == 3000
+
+
 def healths(body: dict[str, Any]) -> list[bool]:
     return [host["healthy"] for host in body["serviceInfo"]["hosts"]]
 

@@ -292,6 +292,10 @@ impl Registry {
         let before = self.services.get(service).digest;
         let after = self.list_digest(service);
         self.services.shift(service, before, after, now_ms);
+        // Timeouts of beats are among what may have been said.
+        for link in self.publications.of_subject(service).collect::<Vec<_>>() {
+            self.reschedule_beat(link);
+        }
         self.remove_if_unused(service);
     }
 

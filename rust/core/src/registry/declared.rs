@@ -2,10 +2,12 @@
 //! publishers say, and the same on every node.
 
 use super::digest::{Digest, Digester};
+use super::metadata::{CLIENT_BEAT_KEY, Metadata, is_true};
 use super::model::Instance;
-use super::overlay::{Overlay, Pairs, Presence, write_id};
+use super::overlay::{Overlay, Pairs, Presence, id_of, write_id};
 use super::publication::{self, Entry};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How a service chooses what a subscriber is shown. `label` needs data about clients that no part of this server has,
@@ -149,6 +151,18 @@ impl Declared {
         }
         write_id(id, &instance.ip, instance.port, instance.cluster.as_str());
         self.overlays.get(id.as_str()).map(|overlay| overlay.over(instance))
+    }
+
+    /// The metadata that an instance is shown with.
+    pub(super) fn metadata_of<'a>(&self, instance: &'a Instance) -> Cow<'a, Metadata> {
+        let overlay = if self.overlays.is_empty() { None } else { self.overlays.get(&id_of(instance)) };
+        overlay.map_or(Cow::Borrowed(&instance.metadata), |overlay| overlay.over_metadata(instance))
+    }
+
+    /// Whether instances of the service stay although nobody beats for them.
+    pub(super) fn skips_beat_check(&self) -> bool {
+        let metadata = self.service.as_ref().map(|record| &record.metadata);
+        metadata.and_then(|pairs| pairs.get(CLIENT_BEAT_KEY)).is_some_and(|value| is_true(value))
     }
 
     /// The digest of what entries add to the service's list.

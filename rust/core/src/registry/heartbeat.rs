@@ -2,11 +2,13 @@
 
 use super::Registry;
 use super::deadlines::{Deadline, NOWHERE};
+use super::declared::Declared;
 use super::distro::Cause;
 use super::key::KeyParts;
-use super::model::PublisherRef;
-use super::publication::Entries;
+use super::metadata::Metadata;
+use super::model::{Instance, PublisherRef};
 use crate::limits::EXPIRED_COUNT_MAX;
+use std::borrow::Cow;
 
 /// The deadline of what does not expire.
 const NEVER_MS: u64 = u64::MAX;
@@ -45,10 +47,8 @@ impl Registry {
         self.take_over(link, now_ms);
         self.set_healthy(link, true, now_ms);
         self.schedule_beat(link, now_ms);
-        let first = self.publications.get(link).value.entries.as_slice().first();
-        let interval_ms = |own: Option<u64>| own.unwrap_or(self.pace.beat_interval_ms);
-        first.map_or(Beat::Unknown, |entry| Beat::Known {
-            interval_ms: interval_ms(entry.instance.metadata.own_beat_interval_ms()),
+        self.beating(link).map_or(Beat::Unknown, |(_, metadata)| Beat::Known {
+            interval_ms: metadata.own_beat_interval_ms().unwrap_or(self.pace.beat_interval_ms),
         })
     }
 
@@ -77,18 +77,18 @@ impl Registry {
 
     /// Returns how many instances became unhealthy and how many were removed.
     fn expire_one(&mut self, link: u32, now_ms: u64, remove_late: bool) -> (usize, usize) {
+        let Some((_, metadata)) = self.beating(link) else { return (0, 0) };
+        let (timeout_ms, delete_timeout_ms) = (metadata.beat_timeout_ms(), metadata.delete_timeout_ms());
         let publication = &self.publications.get(link).value;
         let since_ms = self.beats.get(publication.beat).since_ms;
         let silent_ms = now_ms.saturating_sub(since_ms);
-        let entries = publication.entries.as_slice();
-        let Some(metadata) = entries.first().map(|entry| &entry.instance.metadata) else { return (0, 0) };
-        if remove_late && silent_ms > metadata.delete_timeout_ms() {
-            let removed = entries.len();
+        if remove_late && silent_ms > delete_timeout_ms {
+            let removed = publication.entries.as_slice().len();
             let holder = self.take_out(link, since_ms, now_ms);
             self.retire(holder, now_ms);
             return (0, removed);
         }
-        if silent_ms <= metadata.beat_timeout_ms() {
+        if silent_ms <= timeout_ms {
             return (0, 0);
         }
         let unhealthy = self.set_healthy(link, false, now_ms);
@@ -110,8 +110,8 @@ impl Registry {
 
     /// Notes that the publication was alive just now.
     pub(super) fn schedule_beat(&mut self, link: u32, now_ms: u64) {
+        let due_ms = self.beat_due_ms(link, now_ms);
         let publication = self.publications.value_mut(link);
-        let due_ms = due_ms(&publication.entries, now_ms);
         if publication.beat == NOWHERE {
             publication.beat = self.beats.insert(Deadline { due_ms, since_ms: now_ms, owner: link });
         } else {
@@ -119,11 +119,13 @@ impl Registry {
         }
     }
 
-    /// Sets the next deadline of a publication that stays silent.
-    fn reschedule_beat(&mut self, link: u32) {
-        let publication = &self.publications.get(link).value;
-        let since_ms = self.beats.get(publication.beat).since_ms;
-        self.beats.set(publication.beat, due_ms(&publication.entries, since_ms), since_ms);
+    /// Sets the next deadline of a publication that stays silent, or whose timeouts are others now.
+    pub(super) fn reschedule_beat(&mut self, link: u32) {
+        let slot = self.publications.get(link).value.beat;
+        if slot != NOWHERE {
+            let since_ms = self.beats.get(slot).since_ms;
+            self.beats.set(slot, self.beat_due_ms(link, since_ms), since_ms);
+        }
     }
 
     pub(super) fn unschedule_beat(&mut self, slot: u32) {
@@ -131,17 +133,29 @@ impl Registry {
             self.publications.value_mut(moved).beat = slot;
         }
     }
-}
 
-/// When a publication that last beat at `since_ms` must be looked at.
-fn due_ms(entries: &Entries, since_ms: u64) -> u64 {
-    let Some(first) = entries.as_slice().first() else { return NEVER_MS };
-    let metadata = &first.instance.metadata;
-    if metadata.skips_beat_check() {
-        return NEVER_MS;
+    /// The instance that a publication beats for, and the metadata that its timeouts are in: the registrant's under what
+    /// operators said.
+    pub(super) fn beating(&self, link: u32) -> Option<(&Instance, Cow<'_, Metadata>)> {
+        let instance = &self.publications.get(link).value.entries.as_slice().first()?.instance;
+        let metadata = self.declared_of(link).map(|declared| declared.metadata_of(instance));
+        Some((instance, metadata.unwrap_or(Cow::Borrowed(&instance.metadata))))
     }
-    let delete_timeout_ms = metadata.delete_timeout_ms();
-    let healthy = entries.as_slice().iter().any(|entry| entry.instance.healthy);
-    let timeout_ms = if healthy { metadata.beat_timeout_ms().min(delete_timeout_ms) } else { delete_timeout_ms };
-    since_ms.saturating_add(timeout_ms)
+
+    /// When a publication that last beat at `since_ms` must be looked at.
+    fn beat_due_ms(&self, link: u32, since_ms: u64) -> u64 {
+        let Some((_, metadata)) = self.beating(link) else { return NEVER_MS };
+        if metadata.skips_beat_check() || self.declared_of(link).is_some_and(Declared::skips_beat_check) {
+            return NEVER_MS;
+        }
+        let entries = &self.publications.get(link).value.entries;
+        let delete_timeout_ms = metadata.delete_timeout_ms();
+        let healthy = entries.as_slice().iter().any(|entry| entry.instance.healthy);
+        let timeout_ms = if healthy { metadata.beat_timeout_ms().min(delete_timeout_ms) } else { delete_timeout_ms };
+        since_ms.saturating_add(timeout_ms)
+    }
+
+    fn declared_of(&self, link: u32) -> Option<&Declared> {
+        self.services.get(self.publications.get(link).subject).declared.as_deref()
+    }
 }

@@ -11,7 +11,7 @@ pub const BEAT_TIMEOUT_KEY: &str = "preserved.heart.beat.timeout";
 pub const DELETE_TIMEOUT_KEY: &str = "preserved.ip.delete.timeout";
 /// Which generator made the instance id.
 pub const ID_GENERATOR_KEY: &str = "preserved.instance.id.generator";
-/// `true` keeps an instance that never beats.
+/// `true` keeps an instance that never beats; in the metadata of a service, all of its instances.
 pub const CLIENT_BEAT_KEY: &str = "enableClientBeat";
 
 /// Pairs of text, sorted by key with each key once, so that equal maps are equal values however they were sent.
@@ -70,7 +70,7 @@ impl Metadata {
 
     /// Whether the instance stays although nobody beats for it.
     pub fn skips_beat_check(&self) -> bool {
-        self.get(CLIENT_BEAT_KEY).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.get(CLIENT_BEAT_KEY).is_some_and(is_true)
     }
 
     /// A value of decimal digits only; anything else counts as absent, as in the existing server.
@@ -80,6 +80,11 @@ impl Metadata {
         // Clients read these as signed 64-bit numbers.
         if digits { value.parse::<i64>().ok().map(i64::unsigned_abs) } else { None }
     }
+}
+
+/// How flags are read.
+pub(super) fn is_true(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true")
 }
 
 /// Appends a text behind its length: seven bits a byte, the lowest first, the last byte below 128.

@@ -4,6 +4,7 @@
 use super::metadata::Metadata;
 use super::model::Instance;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -70,12 +71,20 @@ impl Overlay {
         let mut shown = instance.clone();
         shown.enabled = self.enabled.unwrap_or(shown.enabled);
         shown.weight = self.weight_bits.map_or(shown.weight, f64::from_bits);
-        if !self.metadata.is_empty() {
-            let said = self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-            // Of a key given twice, the last value counts.
-            shown.metadata = instance.metadata.iter().chain(said).collect::<Metadata>();
+        if let Cow::Owned(metadata) = self.over_metadata(instance) {
+            shown.metadata = metadata;
         }
         shown
+    }
+
+    /// The metadata that the instance is shown with under this overlay.
+    pub(super) fn over_metadata<'a>(&self, instance: &'a Instance) -> Cow<'a, Metadata> {
+        if self.metadata.is_empty() {
+            return Cow::Borrowed(&instance.metadata);
+        }
+        let said = self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        // Of a key given twice, the last value counts.
+        Cow::Owned(instance.metadata.iter().chain(said).collect())
     }
 }
 

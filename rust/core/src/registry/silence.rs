@@ -53,9 +53,9 @@ impl Registry {
         for deadline in near {
             let publication = self.publications.get(deadline.owner);
             let entries = publication.value.entries.as_slice();
-            let Some(first) = entries.first().map(|entry| &entry.instance) else { continue };
+            let Some((first, metadata)) = self.beating(deadline.owner) else { continue };
             let healthy = entries.iter().any(|entry| entry.instance.healthy);
-            let (beat_ms, delete_ms) = (first.metadata.beat_timeout_ms(), first.metadata.delete_timeout_ms());
+            let (beat_ms, delete_ms) = (metadata.beat_timeout_ms(), metadata.delete_timeout_ms());
             let becomes_unhealthy = healthy && beat_ms < delete_ms;
             let count = if becomes_unhealthy { &mut silence.soon_unhealthy } else { &mut silence.soon_removed };
             *count += 1;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::{EXPIRED_COUNT_MAX, IDLE_PUBLISHER_MS};
+use serde_json::{Value, json};
 
 fn registered(metadata: &[(&str, &str)]) -> Registry {
     let mut registry = registry();
@@ -78,6 +79,41 @@ fn metadata_sets_the_timeouts() {
     let mut registry = registered(&[(BEAT_TIMEOUT_KEY, "9000"), (DELETE_TIMEOUT_KEY, "5000")]);
     assert_eq!(registry.expire(NOW_MS + 5_001, false), Expired::default());
     assert_eq!(registry.expire(NOW_MS + 5_001, true), Expired { removed: 1, ..Expired::default() });
+}
+
+#[test]
+fn timeouts_that_operators_set_count_from_then_on_and_before_those_of_the_instance() {
+    let mut registry = registered(&[(BEAT_INTERVAL_KEY, "900"), (BEAT_TIMEOUT_KEY, "2000")]);
+    let name = json!({"ip": "10.0.0.1", "port": 80, "clusterName": "DEFAULT"});
+    let metadata = json!({BEAT_INTERVAL_KEY: "1000", BEAT_TIMEOUT_KEY: "40000", DELETE_TIMEOUT_KEY: "50000"});
+    change(&mut registry, json!({"change": "instances.merge", "instances": [name], "metadata": metadata}));
+    assert_eq!(registry.expire(NOW_MS + 40_000, true), Expired::default());
+    let silence = registry.silence(NOW_MS, 45_000, 1);
+    assert_eq!(serde_json::from_slice::<Value>(&silence.to_json()).unwrap()["nearest"][0]["removedInMs"], 50_000);
+    assert_eq!(registry.expire(NOW_MS + 40_001, true).unhealthy, 1);
+    assert_eq!(registry.expire(NOW_MS + 50_000, true), Expired::default());
+    assert_eq!(registry.beat("10.0.0.1", 80, KEY, NOW_MS + 50_000), Beat::Known { interval_ms: 1_000 });
+    change(&mut registry, json!({"change": "instance.update", "instance": name, "metadata": {}}));
+    assert_eq!(registry.expire(NOW_MS + 52_001, true).unhealthy, 1, "what the instance said counts again");
+    assert_eq!(registry.beat("10.0.0.1", 80, KEY, NOW_MS + 53_000), Beat::Known { interval_ms: 900 });
+}
+
+#[test]
+fn a_service_may_ask_that_its_instances_stay_without_beats() {
+    let mut registry = registered(&[]);
+    let says = |value: &str| {
+        json!({"change": "service.update", "ephemeral": true, "protectThreshold": 0.0,
+            "metadata": {CLIENT_BEAT_KEY: value}, "selector": {"type": "none"}})
+    };
+    change(&mut registry, says("true"));
+    registry.publish(&beating("10.0.0.2"), KEY, vec![instance("10.0.0.2", 80)], NOW_MS).unwrap();
+    assert_eq!(registry.expire(NOW_MS + 1_000_000, true), Expired::default());
+    change(&mut registry, says("false"));
+    assert_eq!(registry.expire(NOW_MS + 15_001, true).unhealthy, 2);
+}
+
+fn change(registry: &mut Registry, change: Value) {
+    registry.change_metadata(KEY, serde_json::from_value(change).unwrap(), NOW_MS).unwrap();
 }
 
 #[test]
