@@ -118,6 +118,8 @@ DNS_CONNECTIONS_COUNT_MAX: Final = 64
 DNS_CONNECTION_SECONDS: Final = 10.0
 """How long a TCP client may take for one question."""
 DNS_DATAGRAMS_PER_TURN: Final = 8
+DNS_TOLD_COUNT_MAX: Final = 100
+"""Names that stand for several services, as far as the log tells of them."""
 
 # Liveness
 EXPIRY_INTERVAL_SECONDS: Final = 1.0

@@ -18,6 +18,7 @@ from nacos_core import limits
 from nacos_core._core import Hub
 from nacos_core.dns.answers import DnsAnswers
 from nacos_core.dns.names import address_label, read_address_label
+from nacos_core.naming.changes import Selector, UpdateService, write_change
 from nacos_core.naming.model import Instance, read_service, write_instances
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class World:
         )
 
     def _instances(self, key: Key) -> Sequence[Instance]:
-        return read_service(self.hub.service_info(*key, "", True, NOW_MS)).hosts
+        return read_service(self.hub.service_info(*key, "", False, NOW_MS)).hosts
 
     def register(self, name: str, *instances: Instance, group: str = "DEFAULT_GROUP", space: str = "public") -> None:
         publisher = self.hub.open_local()
@@ -99,6 +100,16 @@ def test_what_is_unhealthy_disabled_or_without_weight_is_not_given() -> None:
     assert answer.authority[0].ttl == limits.DNS_NEGATIVE_TTL_SECONDS
 
 
+def test_where_a_service_is_protected_all_are_given() -> None:
+    world, name = World(), "orders.DEFAULT_GROUP.public.nacos"
+    world.register("orders", at("10.0.0.1"), at("10.0.0.2", healthy=False), at("10.0.0.3", healthy=False))
+    for threshold, expected in ((0.3, ["10.0.0.1"]), (0.5, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])):
+        update = UpdateService(ephemeral=True, protect_threshold=threshold, metadata={}, selector=Selector("none"))
+        world.hub.change_metadata("public", "DEFAULT_GROUP", "orders", write_change(update), NOW_MS)
+        assert sorted(world.records(name)) == expected
+        assert len(world.records(name, "SRV")) == len(expected)
+
+
 def test_the_longest_name_of_a_service_counts() -> None:
     world = World()
     world.register("a", at("10.0.0.1"), group="b.c")
@@ -112,6 +123,10 @@ def test_services_that_differ_in_case_only_are_not_told_apart(caplog: pytest.Log
     world.register("Orders", at("10.0.0.2"))
     assert world.code("orders.DEFAULT_GROUP.public.nacos") == "NXDOMAIN"
     assert "Orders in group DEFAULT_GROUP of namespace public, orders in group" in caplog.text
+    world.register("ORDERS", at("10.0.0.3"))
+    for _ in range(3):
+        assert world.code("orders.DEFAULT_GROUP.public.nacos") == "NXDOMAIN"
+    assert len(caplog.messages) == 2, "once for the two and once for the three"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from nacos_core.errors import StartError
+from nacos_core.naming.changes import Selector, UpdateService, write_change
 from nacos_core.node import run_node
 from nacos_core.settings import Settings
 
@@ -33,6 +34,19 @@ async def test_a_service_is_found_over_udp_and_tcp_until_it_goes() -> None:
         await node.naming.deregister("orders", "10.0.0.1", 80)
         answer = await dns.asyncquery.udp(query, "127.0.0.1", WITHIN_SECONDS, port)
         assert answer.answer == []
+
+
+async def test_a_protected_service_is_given_whole() -> None:
+    async with run_node(settings()) as node:
+        assert node.dns_port is not None
+        await node.naming.register("orders", "10.0.0.1", 80)
+        await node.naming.register("orders", "10.0.0.2", 80, healthy=False)
+        query = dns.message.make_query(NAME, "A")
+        update = UpdateService(ephemeral=True, protect_threshold=0.5, metadata={}, selector=Selector("none"))
+        for expected in (["10.0.0.1"], ["10.0.0.1", "10.0.0.2"]):
+            answer = await dns.asyncquery.udp(query, "127.0.0.1", WITHIN_SECONDS, node.dns_port)
+            assert sorted(record.to_text() for record in answer.answer[0]) == expected
+            node._hub.change_metadata("public", "DEFAULT_GROUP", "orders", write_change(update), 1)
 
 
 async def test_several_questions_come_over_one_connection() -> None:

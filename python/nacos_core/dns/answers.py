@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dns.exception
@@ -48,7 +48,8 @@ class DnsAnswers:
 
     Args:
         lookup: finds services by dotted names.
-        instances: those of a service that may be used: healthy (or all, where the service is protected) and enabled.
+        instances: those of a service as all clients are shown them: the enabled ones, and where the service is protected
+            all of them as healthy.
         is_ready: until then everything is answered with SERVFAIL, never with a part of the truth.
         chance: gives numbers from 0 to 1, for the order of the addresses.
     """
@@ -57,6 +58,8 @@ class DnsAnswers:
     instances: Callable[[Key], Sequence[Instance]]
     is_ready: Callable[[], bool]
     chance: Callable[[], float]
+    _told: set[tuple[Key, ...]] = field(default_factory=set)
+    """Services that cannot be told apart, as far as the log has them."""
 
     def answer(self, query: bytes, *, over_udp: bool) -> bytes | None:
         """The message to send back; None for what must not be answered: other answers, and what is no message."""
@@ -100,15 +103,14 @@ class DnsAnswers:
             case FoundService(key):
                 self._fill_service(name, key, kind, response)
             case FoundInstance(key, address):
-                if address not in (_address(instance) for instance in self.instances(key)):
+                if address not in (_address(instance) for instance in self._healthy(key)):
                     return dns.rcode.NXDOMAIN
                 _add_addresses(response.answer, name, [address], kind)
             case Above():
                 if name == _ZONE_NAME and kind == dns.rdatatype.SOA:
                     response.answer.append(_start_of_authority())
             case Ambiguous(keys):
-                alike = ", ".join("{2} in group {1} of namespace {0}".format(*key) for key in keys)
-                _logger.warning("DNS cannot tell services apart that differ in case only: %s", alike)
+                self._tell_once(keys)
                 return dns.rcode.NXDOMAIN
             case Unknown():
                 return dns.rcode.NXDOMAIN
@@ -117,7 +119,7 @@ class DnsAnswers:
     def _fill_service(
         self, name: dns.name.Name, key: Key, kind: dns.rdatatype.RdataType, response: dns.message.Message
     ) -> None:
-        usable = [instance for instance in self.instances(key) if instance.weight > 0]
+        usable = [instance for instance in self._healthy(key) if instance.weight > 0]
         if kind == dns.rdatatype.SRV:
             _add_targets(response, name, self._drawn(usable))
             return
@@ -125,6 +127,16 @@ class DnsAnswers:
         of_kind = [each for each in usable if (address := _address(each)) is not None and address.version == version]
         addresses = [_address(instance) for instance in self._drawn(of_kind)]
         _add_addresses(response.answer, name, [address for address in addresses if address is not None], kind)
+
+    def _healthy(self, key: Key) -> list[Instance]:
+        return [instance for instance in self.instances(key) if instance.healthy]
+
+    def _tell_once(self, keys: tuple[Key, ...]) -> None:
+        # Anybody may ask as often as they like, which must not fill the log.
+        if keys not in self._told and len(self._told) < limits.DNS_TOLD_COUNT_MAX:
+            self._told.add(keys)
+            alike = ", ".join("{2} in group {1} of namespace {0}".format(*key) for key in keys)
+            _logger.warning("DNS cannot tell services apart that differ in case only: %s", alike)
 
     def _drawn(self, instances: Sequence[Instance]) -> list[Instance]:
         """Some of them without repetition, in an order in which each comes first as often as its weight says.

@@ -67,7 +67,7 @@ class DnsPort:
             await trio.serve_listeners(self._serve, [listener], handler_nursery=nursery)
 
     def _instances(self, key: "Key") -> "Sequence[Instance]":
-        return read_service(self._hub.service_info(*key, "", True, self._wall_clock())).hosts
+        return read_service(self._hub.service_info(*key, "", False, self._wall_clock())).hosts
 
     async def _run_datagrams(self) -> None:
         while True:
