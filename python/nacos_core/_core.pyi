@@ -546,6 +546,13 @@ class Hub:
     ) -> bytes:
         """JSON of the services whose group and name contain the parts: count and serviceList, sorted."""
 
+    def service_names(self, namespace: str | None, part: str) -> list[tuple[str, str]]:
+        """Namespace and `group@@name` of the services whose grouped name contains the part, sorted; None: of all
+        namespaces."""
+
+    def responsible_counts(self) -> tuple[int, int]:
+        """How many publishers this node handles itself, and how many instances they have; looks at all of them."""
+
     def expire(self, now_ms: int) -> tuple[int, int, bool]:
         """Applies heartbeat timeouts to a bounded number of instances; gives how many (turned unhealthy, were
         removed), and whether more are late."""
@@ -556,9 +563,9 @@ class Hub:
         connections, configs, gray_releases, clients (gRPC connections that were set up), config_listeners; since the
         start: http_requests, grpc_requests."""
 
-    def set_pace(self, *, light_beat: bool, beat_interval_ms: int, cache_ms: int) -> None:
+    def set_pace(self, *, light_beat: bool, ephemeral_default: bool, beat_interval_ms: int, cache_ms: int) -> None:
         """What clients are told from now on: whether beats may be light, how often to beat unless the instance says so
-        itself, and how long to rely on a list."""
+        itself, and how long to rely on a list; and the kind of instances that come over HTTP without a word of it."""
 
     def silence(self, now_ms: int, within_ms: int, show_count: int) -> bytes:
         """JSON of how the beats are: how many addresses are watched here, how many become unhealthy or are removed

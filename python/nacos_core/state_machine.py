@@ -250,6 +250,7 @@ class StateMachine:
         self.switches = switches
         self._hub.set_pace(
             light_beat=switches.light_beat_enabled,
+            ephemeral_default=switches.default_instance_ephemeral,
             beat_interval_ms=switches.client_beat_interval,
             cache_ms=switches.default_push_cache_millis,
         )

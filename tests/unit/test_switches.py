@@ -103,6 +103,22 @@ def test_an_instance_that_says_nothing_beats_as_operators_want() -> None:
         assert msgspec.json.decode(answer)["clientBeatInterval"] == interval_ms
 
 
+def test_instances_without_a_word_of_their_kind_are_as_operators_want() -> None:
+    def handed_up(node: Node, method: str, more: str = "") -> list[str]:
+        request = f"{method} /nacos/v1/ns/instance?serviceName=a&ip=10.0.0.1&port=80{more}"
+        connection = node.hub.open("127.0.0.1", 1, grpc=False, now_ms=1)
+        events = node.hub.feed(connection, f"{request} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 1)
+        return [type(event).__name__ for event in events]
+
+    node = Node()
+    for more in ("", "&ephemeral=false"):
+        assert handed_up(node, "DELETE", more) == ["PersistentInstance"] * bool(more)
+    node.set("defaultInstanceEphemeral", "false")
+    for method in ("POST", "DELETE"):
+        assert handed_up(node, method) == ["PersistentInstance"]
+        assert handed_up(node, method, "&ephemeral=true") == []
+
+
 def test_what_makes_no_sense_is_refused_and_changes_nothing() -> None:
     node = Node()
     assert "unheard" in str(node.set("unheard", "1"))

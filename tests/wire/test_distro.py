@@ -112,6 +112,46 @@ async def test_every_kind_of_publisher_is_everywhere_and_goes_everywhere(cluster
     await until(lambda: all(listed(node) == [] for node in nodes))
 
 
+async def test_each_node_counts_what_it_handles_itself(cluster: nacos_core.EmbeddedCluster) -> None:
+    path, nodes = "/nacos/v1/ns/instance", cluster.nodes
+    for number, node in enumerate(nodes):
+        await node.naming.register("orders", f"10.0.0.{number}", 80)
+    for port in range(12):
+        assert (await call(nodes[0], "POST", path, serviceName="orders", ip="10.0.1.1", port=port)).text == "ok"
+    persistent = {"serviceName": "kept", "ip": "10.0.1.2", "port": 80, "ephemeral": "false"}
+    assert (await call(nodes[0], "POST", path, **persistent)).text == "ok"
+    await until(lambda: all((len(listed(node)), len(listed(node, "kept"))) == (15, 1) for node in nodes))
+
+    async def figures(node: nacos_core.Node) -> tuple[int, int, int]:
+        shown = (await call(node, "GET", "/nacos/v1/ns/operator/metrics", onlyStatus="false")).json
+        return shown["instanceCount"], shown["responsibleInstanceCount"], shown["responsibleClientCount"]
+
+    told = [await figures(node) for node in nodes]
+    assert [instances for instances, *_ in told] == [16, 16, 16]
+    assert [sum(each[at] for each in told) for at in (1, 2)] == [16, 16]
+    assert all(instances < 16 for _, instances, _ in told)
+
+
+async def test_what_operators_say_of_an_instance_is_shown_by_all_and_outlives_restart_and_registration(
+    cluster: nacos_core.EmbeddedCluster,
+) -> None:
+    path, nodes = "/nacos/v1/ns/instance", cluster.nodes
+    form = {"serviceName": "orders", "ip": "10.0.0.1", "port": 80}
+    assert (await call(nodes[0], "POST", path, **form, weight=1, metadata="a=1,b=1")).text == "ok"
+    await until(lambda: all(listed(node) for node in nodes))
+    assert (await call(nodes[1], "PUT", path, **form, weight=5, metadata="b=2")).text == "ok"
+
+    def shows(node: nacos_core.Node, a: str) -> bool:
+        hosts = node.naming.list("orders").hosts
+        return [(host.weight, host.metadata) for host in hosts] == [(5.0, {"a": a, "b": "2"})]
+
+    await until(lambda: all(shows(node, "1") for node in nodes))
+    assert (await call(nodes[2], "POST", path, **form, weight=7, metadata="a=3,b=3")).text == "ok"
+    await until(lambda: all(shows(node, "3") for node in nodes))
+    restarted = await cluster.restart(2)
+    await until(lambda: shows(restarted, "3"))
+
+
 async def test_a_restarted_node_is_complete_when_it_is_ready(cluster: nacos_core.EmbeddedCluster) -> None:
     for number in range(500):
         await cluster[number % 2].naming.register(f"service-{number % 50}", f"10.0.{number // 250}.{number % 250}", 80)

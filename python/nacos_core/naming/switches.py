@@ -68,6 +68,7 @@ class Switches(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     overridden_server_status: str | None = None
     """What ``operator/metrics`` says instead of UP."""
     default_instance_ephemeral: bool = True
+    """The kind of instances that are registered over HTTP without a word of it."""
 
 
 FOLLOWED: Final = (
@@ -76,12 +77,14 @@ FOLLOWED: Final = (
     "lightBeatEnabled",
     "pushEnabled",
     "check",
+    "healthCheckEnabled",
     "healthCheckTimes",
     "autoChangeHealthCheckEnabled",
     "httpHealthParams",
     "tcpHealthParams",
     "mysqlHealthParams",
     "overriddenServerStatus",
+    "defaultInstanceEphemeral",
 )
 _FIELDS: Final = {
     "pushCacheMillis": "default_push_cache_millis",

@@ -1,6 +1,7 @@
 """How much there is of everything: as the metrics of naming, and in the text form of Prometheus.
 
-All of it is counted already where it is kept; nothing is counted for it when requests are served.
+All of it is counted already where it is kept; nothing is counted for it when requests are served. Only what this node
+is responsible for is counted when it is asked for, because that changes with the members.
 """
 
 from collections.abc import Iterator
@@ -44,17 +45,18 @@ def naming_metrics(context: Context, *, with_counts: bool) -> dict[str, object]:
         return {"status": status}
     counts = context.hub.counts()
     clients = counts["connection_publishers"] + counts["ephemeral_publishers"] + counts["persistent_publishers"]
+    responsible_clients, responsible_instances = context.hub.responsible_counts()
     return {
         "status": status,
         "serviceCount": counts["services"],
         "instanceCount": counts["instances"],
         "subscribeCount": counts["subscribers"] + context.pushes.udp_subscriptions_count,
-        "responsibleInstanceCount": counts["instances"],
+        "responsibleInstanceCount": responsible_instances,
         "clientCount": clients,
         "connectionBasedClientCount": counts["connection_publishers"],
         "ephemeralIpPortClientCount": counts["ephemeral_publishers"],
         "persistentIpPortClientCount": counts["persistent_publishers"],
-        "responsibleClientCount": clients,
+        "responsibleClientCount": responsible_clients,
         **_load(),
     }
 

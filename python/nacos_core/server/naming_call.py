@@ -110,8 +110,12 @@ class Call:
     def service_key(self) -> ServiceKey:
         """Namespace, group and name; raises ``Refused``."""
         name = self.required("serviceName")
+        return self.named(self.text("namespaceId"), self.text("groupName"), name)
+
+    def named(self, namespace: str, group: str, name: str) -> ServiceKey:
+        """What these texts name, the defaults filled in; raises ``Refused``."""
         try:
-            return _core.service_key(self.text("namespaceId"), self.text("groupName"), name)
+            return _core.service_key(namespace, group, name)
         except ValueError as error:
             raise Refused(400, pages.VALIDATION, str(error)) from None
 

@@ -2,7 +2,7 @@
 
 from typing import Final, TypeAlias
 
-from nacos_core.server import client_http, instance_http, ops_http, service_http
+from nacos_core.server import catalog_http, client_http, instance_http, ops_http, service_http
 from nacos_core.server.naming_call import Handler, v1, v3
 
 _Routes: TypeAlias = dict[tuple[str, str], Handler]
@@ -27,7 +27,12 @@ _V1: Final[_Routes] = {
     ("GET", "service"): service_http.detail,
     ("GET", "service/subscribers"): client_http.subscribers_of_service_v1,
     ("GET", "service/selector/types"): service_http.selector_types,
+    ("GET", "service/names"): catalog_http.service_names,
     ("GET", "catalog/services"): service_http.catalog,
+    ("GET", "catalog/service"): catalog_http.service,
+    ("GET", "catalog/instances"): catalog_http.instances,
+    ("GET", "instance/statuses"): catalog_http.statuses,
+    ("GET", "health/server"): catalog_http.alive,
     ("PUT", "cluster"): service_http.update_cluster,
     ("GET", "instance"): instance_http.detail,
     ("PATCH", "instance"): instance_http.patch,
@@ -49,6 +54,7 @@ _V2: Final[_Routes] = {
     ("GET", "service/list"): service_http.names,
     ("GET", "instance"): instance_http.detail_v2,
     ("PATCH", "instance"): instance_http.patch,
+    ("GET", "catalog/instances"): catalog_http.instances_v2,
     ("GET", "client/list"): client_http.ids,
     ("GET", "client"): client_http.summary,
     ("GET", "client/publish/list"): client_http.published_v2,

@@ -64,7 +64,8 @@ class _Page(msgspec.Struct, rename="camel"):
     service_list: list[_View]
 
 
-_read_service = msgspec.json.Decoder(_Service).decode
+read_service = msgspec.json.Decoder(_Service).decode
+"""What ``Hub.service_detail`` gives."""
 _read_page = msgspec.json.Decoder(_Page).decode
 _read_hosts = msgspec.json.Decoder(list[dict[str, object]]).decode
 
@@ -77,7 +78,7 @@ def create(call: Call) -> None:
     metadata = call.metadata(SERVICE_METADATA) or {}
     change = CreateService(call.flag("ephemeral", default=False), threshold, metadata, _selector(call))
     if call.find_service(key) is not None:
-        raise Refused(400, SERVICE_EXISTS, f"specified service {_grouped(key)} already exists!")
+        raise Refused(400, SERVICE_EXISTS, f"specified service {grouped(key)} already exists!")
     call.change(key, change, code=SERVICE_EXISTS)
 
 
@@ -94,7 +95,7 @@ def update(call: Call) -> None:
     threshold = call.number("protectThreshold") or 0.0
     metadata = call.metadata(SERVICE_METADATA) or {}
     selector = _selector(call)
-    service = _find(call, key, f"service {_grouped(key)} not found!")
+    service = _find(call, key, f"service {grouped(key)} not found!")
     call.change(key, UpdateService(service.ephemeral, threshold, metadata, selector))
 
 
@@ -102,9 +103,9 @@ def update(call: Call) -> None:
 def delete(call: Call) -> None:
     """Deletes a service, which must have no instances."""
     key = call.service_key()
-    _find(call, key, f"service {_grouped(key)} not found!")
+    _find(call, key, f"service {grouped(key)} not found!")
     if _read_hosts(call.context.hub.all_instances(*key)):
-        text = f"Service {_grouped(key)} is not empty, can't be delete. Please unregister instance first"
+        text = f"Service {grouped(key)} is not empty, can't be delete. Please unregister instance first"
         raise Refused(400, DELETE_FAILURE, text)
     call.change(key, DeleteService(), code=DELETE_FAILURE)
 
@@ -114,7 +115,7 @@ def detail(call: Call) -> None:
     """One service with its clusters."""
     key = call.service_key()
     namespace, group, name = key
-    text = f"service not found, namespace: {namespace}, serviceName: {_grouped(key)}"
+    text = f"service not found, namespace: {namespace}, serviceName: {grouped(key)}"
     service = _find(call, key, text, 400 if call.is_v1 else 404)
     if not call.is_v1:
         call.answer(_detail(key, service))
@@ -140,7 +141,7 @@ def detail(call: Call) -> None:
 def detail_v2(call: Call) -> None:
     """One service with its clusters, with the names of v2, which v3 has beside its own."""
     key = call.service_key()
-    text = f"service not found, namespace: {key[0]}, serviceName: {_grouped(key)}"
+    text = f"service not found, namespace: {key[0]}, serviceName: {grouped(key)}"
     call.answer({"namespace": key[0], **_detail(key, _find(call, key, text, 404))})
 
 
@@ -214,7 +215,7 @@ def update_cluster(call: Call) -> None:
         use_instance_port_for_check=call.flag("useInstancePort4Check", default=True),
         metadata=call.metadata(SERVICE_METADATA) or {},
     )
-    _find(call, key, f"service {_grouped(key)} not found!")
+    _find(call, key, f"service {grouped(key)} not found!")
     call.change(key, UpdateCluster(name, cluster))
 
 
@@ -222,7 +223,7 @@ def _find(call: Call, key: ServiceKey, text: str, status: int = 400) -> _Service
     found = call.find_service(key)
     if found is None:
         raise Refused(status, SERVICE_ABSENT, text)
-    return _read_service(found)
+    return read_service(found)
 
 
 def _page(call: Call, page_no: int, page_size: int, *, with_empty: bool) -> _Page:
@@ -246,7 +247,7 @@ def _with_instances(call: Call, page: _Page) -> list[dict[str, object]]:
         if found is None:
             continue
         hosts = _read_hosts(call.context.hub.all_instances(*key))
-        shown.append(_detail(key, _read_service(found), hosts))
+        shown.append(_detail(key, read_service(found), hosts))
     return shown
 
 
@@ -310,5 +311,6 @@ def _health_checker(text: str) -> HealthChecker:
             return HealthChecker(checker.type)
 
 
-def _grouped(key: ServiceKey) -> str:
+def grouped(key: ServiceKey) -> str:
+    """``group@@name``."""
     return f"{key[1]}@@{key[2]}"

@@ -16,6 +16,18 @@ impl Hub {
         py.detach(|| self.lock().client_ids())
     }
 
+    fn service_names(&self, py: Python<'_>, namespace: Option<&str>, part: &str) -> Vec<(String, String)> {
+        py.detach(|| {
+            let hub = self.lock();
+            let found = hub.registry().service_names(namespace, part);
+            found.into_iter().map(|(namespace, name)| (namespace.to_owned(), name)).collect()
+        })
+    }
+
+    fn responsible_counts(&self, py: Python<'_>) -> (usize, usize) {
+        py.detach(|| self.lock().registry().responsible_counts())
+    }
+
     fn client_summary<'py>(&self, py: Python<'py>, client_id: &str) -> Option<Bound<'py, PyBytes>> {
         self.lock().client_summary(client_id).map(|summary| PyBytes::new(py, &summary.to_json()))
     }
@@ -68,8 +80,8 @@ impl Hub {
         PyBytes::new(py, &silence.to_json())
     }
 
-    #[pyo3(signature = (*, light_beat, beat_interval_ms, cache_ms))]
-    fn set_pace(&self, light_beat: bool, beat_interval_ms: u64, cache_ms: u64) {
-        self.lock().set_pace(light_beat, Pace { cache_ms, beat_interval_ms });
+    #[pyo3(signature = (*, light_beat, ephemeral_default, beat_interval_ms, cache_ms))]
+    fn set_pace(&self, light_beat: bool, ephemeral_default: bool, beat_interval_ms: u64, cache_ms: u64) {
+        self.lock().set_pace(light_beat, ephemeral_default, Pace { cache_ms, beat_interval_ms });
     }
 }

@@ -120,6 +120,18 @@ impl Registry {
         ServicePage { count: keys.len(), service_list: page.map(|key| self.service_view(key)).collect() }
     }
 
+    /// Namespace and `group@@name` of the services whose grouped name contains a part, of all namespaces if none is named;
+    /// in order.
+    pub fn service_names(&self, namespace: Option<&str>, part: &str) -> Vec<(&str, String)> {
+        let listed = self.services.iter().filter(|(_, service)| service.is_ephemeral().is_some());
+        let keys = listed.map(|(_, service)| service.key.parts());
+        let asked_for = keys.filter(|(of, ..)| namespace.is_none_or(|namespace| namespace == *of));
+        let names = asked_for.map(|(namespace, group, name)| (namespace, format!("{group}@@{name}")));
+        let mut found: Vec<_> = names.filter(|(_, name)| name.contains(part)).collect();
+        found.sort_unstable();
+        found
+    }
+
     fn service_view(&self, key: &ResourceKey) -> ServiceView {
         let instances = self.effective(key.parts());
         let healthy = instances.iter().filter(|instance| instance.healthy).count();

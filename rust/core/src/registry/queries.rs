@@ -103,6 +103,18 @@ impl Registry {
         }
     }
 
+    /// How many publishers this node handles itself, and how many instances they have: its own connections, and the
+    /// addresses that it waits for beats of or would check. It takes time in proportion to all publishers.
+    pub fn responsible_counts(&self) -> (usize, usize) {
+        let is_handled = |publisher: &Publisher| match publisher {
+            Publisher::Connection(_) => true,
+            Publisher::Remote { .. } => false,
+            Publisher::Address { ip, port, .. } => self.is_responsible(ip, *port),
+        };
+        let handled = self.publishers().filter(|publisher| is_handled(publisher));
+        handled.fold((0, 0), |(publishers, instances), one| (publishers + 1, instances + self.published(one).count()))
+    }
+
     /// Appends the `hosts` array and returns the answer's `lastRefTime`, and whether the list is protected.
     fn write_list(&mut self, key: KeyParts<'_>, view: &View<'_>, now_ms: u64, out: &mut Vec<u8>) -> (u64, bool) {
         let Some(id) = self.services.find(key) else {
@@ -132,5 +144,30 @@ impl Registry {
         write_hosts(out, key, &entries);
         self.services.keep_view(id, view, &out[start..], is_protected);
         is_protected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Instance, Publisher, Registry};
+
+    #[test]
+    fn members_share_the_addresses_and_each_has_its_connections() {
+        let registries = ["x", "y"].map(|id| {
+            let mut registry = Registry::new([7; 16]);
+            for (port, ephemeral) in (0..100).flat_map(|port| [(port, true), (port, false)]) {
+                let publisher = Publisher::address("10.0.0.1", port, ephemeral);
+                let key = ("public", "g", if ephemeral { "a" } else { "b" });
+                registry.publish(&publisher, key, vec![Instance::new("10.0.0.1", port)], 1).expect("it is taken");
+            }
+            let own = vec![Instance::new("10.0.0.2", 1), Instance::new("10.0.0.2", 2)];
+            registry.publish(&Publisher::Connection(1), ("public", "g", "a"), own, 1).expect("it is taken");
+            assert_eq!(registry.responsible_counts(), (201, 202), "alone it handles all");
+            registry.set_members(id, ["x", "y"]);
+            registry
+        });
+        let [(one, of_one), (other, of_other)] = registries.each_ref().map(Registry::responsible_counts);
+        assert!(one > 50 && other > 50);
+        assert_eq!((one + other, of_one + of_other), (200 + 2, 200 + 4));
     }
 }

@@ -78,6 +78,8 @@ pub struct State {
     retired: Retired,
     ready: bool,
     light_beat: bool,
+    /// The kind of instances that are registered over HTTP without a word of it.
+    ephemeral_default: bool,
     requests: Requests,
     /// Wall time of the call being served.
     now_ms: u64,
@@ -156,6 +158,7 @@ impl Hub {
                 retired: Retired::new(settings.retired),
                 ready: false,
                 light_beat: true,
+                ephemeral_default: true,
                 requests: Requests::default(),
                 now_ms: 0,
                 last_request_id: 0,
@@ -281,8 +284,9 @@ impl Hub {
     }
 
     /// What clients are told from now on: whether they may leave out the instance in a beat, and how often to come.
-    pub fn set_pace(&mut self, light_beat: bool, pace: Pace) {
+    pub fn set_pace(&mut self, light_beat: bool, ephemeral_default: bool, pace: Pace) {
         self.state.light_beat = light_beat;
+        self.state.ephemeral_default = ephemeral_default;
         self.state.registry.set_pace(pace);
     }
 

@@ -184,7 +184,7 @@ fn publish_beat(state: &mut State, service: &ServiceName<'_>, beat: BeatInput<'_
 fn register(state: &mut State, call: &Call<'_>, api: Api) -> Outcome {
     let answered = (|| {
         let service = service(call)?;
-        let ephemeral = call.flag("ephemeral", true);
+        let ephemeral = call.flag("ephemeral", state.ephemeral_default);
         let input = instance_input(call)?;
         if !ephemeral {
             return hand_up_persistent(state, call, api, &service, input, true);
@@ -205,7 +205,7 @@ fn deregister(state: &mut State, call: &Call<'_>, api: Api) -> Outcome {
     let answered = (|| {
         let service = service(call)?;
         let (ip, port) = address(call)?;
-        if !call.flag("ephemeral", true) {
+        if !call.flag("ephemeral", state.ephemeral_default) {
             let input = InstanceInput { ip: Some(ip.into()), port: i64::from(port), ..InstanceInput::default() };
             return hand_up_persistent(state, call, api, &service, input, false);
         }

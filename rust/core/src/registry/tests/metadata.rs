@@ -36,6 +36,19 @@ fn encoded(registry: &Registry) -> Vec<u8> {
     out
 }
 
+#[test]
+fn services_are_named_by_namespace_and_by_a_part_of_their_names() {
+    let mut registry = registry();
+    for key in [("public", "g", "b"), ("public", "g", "a"), ("n", "h", "a")] {
+        change(&mut registry, key, service("service.create", false, 0.5)).unwrap();
+    }
+    let named = |namespace, part| registry.service_names(namespace, part);
+    let of = |namespace, name: &str| (namespace, name.to_owned());
+    assert_eq!(named(None, ""), [of("n", "h@@a"), of("public", "g@@a"), of("public", "g@@b")]);
+    assert_eq!(named(Some("public"), "@a"), [of("public", "g@@a")]);
+    assert_eq!(named(Some("other"), ""), []);
+}
+
 /// Two instances of two connections, the second one unhealthy.
 fn two() -> Registry {
     let mut registry = registry();
