@@ -48,8 +48,8 @@ class DnsAnswers:
 
     Args:
         lookup: finds services by dotted names.
-        instances: those of a service as all clients are shown them: the enabled ones, and where the service is protected
-            all of them as healthy.
+        instances: those of a service as all clients are shown them: the enabled ones, and where the service is
+            protected all of them as healthy.
         is_ready: until then everything is answered with SERVFAIL, never with a part of the truth.
         chance: gives numbers from 0 to 1, for the order of the addresses.
     """
