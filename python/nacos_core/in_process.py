@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.push import Pushes
     from nacos_core.drivers.raft import RaftDriver
     from nacos_core.locks.state import Lock, Locks
+    from nacos_core.server.context import Propose
     from nacos_core.state_machine import Outcome
 
 Key: TypeAlias = tuple[str, str, str]
@@ -39,10 +40,15 @@ State = TypeVar("State")
 
 
 class Writes:
-    """Hands commands to the log and waits for what becomes of them."""
+    """Hands commands to the log and waits for what becomes of them.
 
-    def __init__(self, raft: "RaftDriver") -> None:
+    Args:
+        propose: what a command goes through before the log; None: nothing.
+    """
+
+    def __init__(self, raft: "RaftDriver", propose: "Propose | None" = None) -> None:
         self._raft = raft
+        self._propose = propose or raft.propose
 
     async def apply(self, command: "Command") -> "Outcome":
         """Waits until the command is durable and applied. Cancelling stops the waiting, not the command.
@@ -59,7 +65,7 @@ class Writes:
             results.append(result)
             done.set()
 
-        self._raft.propose(command, complete)
+        self._propose(command, complete)
         self._raft.flush()
         await done.wait()
         result = results[0]
@@ -269,8 +275,11 @@ class Configuration:
         description: str | None = None,
         application: str | None = None,
         tags: str | None = None,
+        schema: str | None = None,
     ) -> str:
         """Publishes, waits until it is durable and visible, and gives its md5.
+
+        What is not given is not kept from what was there before: a publication is the whole configuration.
 
         Raises:
             InvalidParameter: names what is wrong.
@@ -288,6 +297,7 @@ class Configuration:
             description=description,
             application=application,
             tags=tags,
+            schema=schema,
         )
         md5 = await self._writes.apply(command)
         assert isinstance(md5, str), "a publication gives its md5"

@@ -36,6 +36,18 @@ VALIDATION_FAST_CHARACTERS_MAX: Final = 1024 * 1024
 """Contents that are longer are not checked against their type; this holds for JSON, XML and properties."""
 VALIDATION_SLOW_CHARACTERS_MAX: Final = 64 * 1024
 """The same for YAML and TOML, which take some microseconds for each line."""
+SCHEMA_FAST_BYTES_MAX: Final = 1024 * 1024
+"""Contents that are longer are not checked against a JSON Schema; this holds for JSON."""
+SCHEMA_SLOW_BYTES_MAX: Final = 256 * 1024
+"""The same for YAML and TOML."""
+SCHEMA_CPU_SECONDS: Final = 1.0
+"""Processor time for one check, reading included, after which the process that does it is ended."""
+SCHEMA_MEMORY_BYTES: Final = 512 * 1024 * 1024
+"""Address space of that process."""
+SCHEMA_ANSWER_SECONDS: Final = 15.0
+"""How long an answer of that process is waited for; on a busy machine its processor time takes longer to pass."""
+SCHEMA_CHECKS_COUNT_MAX: Final = 64
+"""Contents that wait to be checked."""
 CONFIG_PAGE_SIZE_MAX: Final = 1000
 """Larger pages are cut to this, and counted so."""
 CONFIG_PAGE_BYTES_MAX: Final = 32 * 1024 * 1024

@@ -28,6 +28,7 @@ from nacos_core.drivers.observing import Observing
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.raft import RaftDriver
+from nacos_core.drivers.schemas import SchemaGate
 from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
@@ -47,7 +48,7 @@ from nacos_core.server.http_api import ALL_ROUTES
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
 from nacos_core.state_machine import StateMachine
-from nacos_core.storage import Folder
+from nacos_core.storage import open_folder
 from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from nacos_core.drivers.health import HealthChecks
     from nacos_core.peers.network import Listener
     from nacos_core.server.gate import Gate
-    from nacos_core.storage import Storage
 
 _logger = logging.getLogger("nacos_core")
 
@@ -163,7 +163,7 @@ class Node:
             self._udp_port = UdpPort(addresses)
             self._listeners = bind_pair(settings.host, settings.port, random.Random(entropy(8)))
             resources.callback(self._listeners.close)
-        self._storage = surroundings.storage or _open_folder(settings.data, resources)
+        self._storage = surroundings.storage or open_folder(settings.data, resources)
         self._log, log_sync = self._storage.open_log()
         resources.callback(self._log.close)
         if self._log.recovery_report:
@@ -204,6 +204,7 @@ class Node:
         self._health = self._make_health() if settings.health_check_networks else None
         self._observing = self._make_observing()
         config_service = ConfigService(Validation(settings.config_validation))
+        self._schemas = SchemaGate(settings.config_validation, self._hub, self._raft.propose, self._settle)
         context = Context(
             settings=settings if settings.port is None else replace(settings, port=self.http_port),
             compatibility=compatibility,
@@ -211,8 +212,9 @@ class Node:
             hub=self._hub,
             wall_clock=wall_clock,
             config=config_service,
+            schemas=self._schemas,
             namespaces=NamespaceService(self._state_machine.namespaces, entropy),
-            propose=self._raft.propose,
+            propose=self._schemas.propose,
             confirm=self._raft.read,
             background=Background(nursery=nursery, writes=self._writes, aside=surroundings.aside, settle=self._settle),
             cluster=ClusterView(
@@ -241,7 +243,8 @@ class Node:
         self.naming = Naming(
             hub=self._hub, writes=self._writes, pushes=self._pushes, wall_clock=wall_clock, settle=self._settle
         )
-        self.config = Configuration(hub=self._hub, writes=self._writes, pushes=self._pushes, service=config_service)
+        checked = Writes(self._raft, self._schemas.propose)
+        self.config = Configuration(hub=self._hub, writes=checked, pushes=self._pushes, service=config_service)
         self.locks = Locking(locks=self._state_machine.locks, writes=self._writes, wall_clock=wall_clock)
 
     @property
@@ -307,6 +310,7 @@ class Node:
         self._remember_cluster()
         start = self._nursery.start_soon
         start(self._raft.run)
+        start(self._schemas.run)
         if self._cluster is not None and self._peer_listener is not None and self._distro is not None:
             self._cluster.attach(self._raft)
             start(self._distro.run)
@@ -681,15 +685,6 @@ def _make_reactor(hub: _core.Hub, listeners: Listeners) -> _core.Reactor:
     for listener in listeners.grpc:
         reactor.listen(listener.fileno(), grpc=True)
     return reactor
-
-
-def _open_folder(folder: Path | None, resources: ExitStack) -> "Storage":
-    if folder is not None:
-        return Folder(folder)
-    from tempfile import TemporaryDirectory
-
-    # What is removed at the end need not survive a power cut.
-    return Folder(Path(resources.enter_context(TemporaryDirectory(prefix="nacos-core-"))), is_lasting=False)
 
 
 def only_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,6 +1,7 @@
 """Where a node keeps what must survive it: its log, and small files of its own."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -75,3 +76,17 @@ class Folder:
     def _sync(self, descriptor: int) -> None:
         if self._is_lasting:
             os.fsync(descriptor)
+
+
+def open_folder(place: Path | None, resources: ExitStack) -> Folder:
+    """The folder, or without one a temporary one that is removed with ``resources``.
+
+    Raises:
+        StartError: it cannot be made.
+    """
+    if place is not None:
+        return Folder(place)
+    from tempfile import TemporaryDirectory
+
+    # What is removed at the end need not survive a power cut.
+    return Folder(Path(resources.enter_context(TemporaryDirectory(prefix="nacos-core-"))), is_lasting=False)

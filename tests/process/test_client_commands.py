@@ -118,6 +118,17 @@ def test_a_content_comes_from_an_argument_a_file_or_stdin_and_goes_out_as_it_is(
     assert "c of group DEFAULT_GROUP is not there" in gone.stderr
 
 
+def test_a_content_is_published_with_its_schema_and_must_conform_to_it(start_node: StartNode, tmp_path: Path) -> None:
+    tool = Tool(start_node("--config-validation", "error"), tmp_path)
+    (tmp_path / "schema.json").write_text('{"properties": {"port": {"type": "integer"}}}')
+    of_type = ("--type", "yaml", "--schema", "schema.json")
+    tool.done("config", "set", "a", "port: 80", *of_type)
+    refused = tool.run("config", "set", "a", "port: http", *of_type)
+    assert refused.returncode == 1
+    assert 'does not conform to its schema: at /port: value is not of type "integer"' in refused.stderr
+    assert tool.done("config", "get", "a") == "port: 80"
+
+
 def test_compare_and_set(tool: Tool) -> None:
     md5 = tool.done("config", "set", "a", "1").strip()
     assert tool.json("config", "set", "a", "2", "--cas", md5)["md5"] != md5

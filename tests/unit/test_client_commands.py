@@ -37,6 +37,7 @@ def run(*arguments: str) -> int:
         ["config", "list", "--username", "nacos"],
         ["config", "set", "a", "--file", "/no/such/file"],
         ["config", "set", "a", "x", "--file", "y"],
+        ["config", "set", "a", "x", "--schema", "/no/such/file"],
         ["config", "import", "/no/such/file"],
         ["config", "import", "x.zip", "--policy", "sometimes"],
         ["config", "export", "/no/such/folder/x.zip"],
@@ -55,7 +56,9 @@ def test_wrong_arguments_end_with_a_code_of_their_own(arguments: list[str], caps
 def test_a_file_that_is_no_text_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "image").write_bytes(b"\xff\xfe\x00")
     assert run("config", "set", "a", "--file", str(tmp_path / "image")) == 2
-    assert "not UTF-8" in capsys.readouterr().err
+    assert "content is not UTF-8" in capsys.readouterr().err
+    assert run("config", "set", "a", "x", "--schema", str(tmp_path / "image")) == 2
+    assert "schema is not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tool", ["config", "naming"])

@@ -64,6 +64,7 @@ class World:
             hub=self.hub,
             wall_clock=lambda: 1,
             config=ConfigService(),
+            schemas=None,  # type: ignore[arg-type]
             namespaces=NamespaceService(self.log.machine.namespaces, bytes),
             propose=self.log.propose,
             confirm=lambda confirmed: confirmed(None),

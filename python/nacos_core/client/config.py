@@ -104,12 +104,14 @@ class ConfigClient:
         description: str | None = None,
         application: str | None = None,
         tags: str | None = None,
+        schema: str | None = None,
     ) -> str:
         """Publishes, and gives the md5 of what is there now.
 
         Args:
             cas_md5: publishes only if this is the md5 of what is there; empty: in any case.
             tags: with commas between.
+            schema: a JSON Schema for the content. Of what is not given, nothing is kept from before.
 
         Raises:
             CasMismatch: ``cas_md5`` is not the md5 of what is there.
@@ -117,7 +119,7 @@ class ConfigClient:
             OutcomeUnknown: it was sent, and nobody said what became of it.
             ServerRefused: a server says no.
         """
-        more = {"type": type, "desc": description, "appName": application, "config_tags": tags}
+        more = {"type": type, "desc": description, "appName": application, "config_tags": tags, "schema": schema}
         fields = self._names(data_id, group) | {
             "content": content,
             "casMd5": cas_md5 or None,

@@ -1,7 +1,8 @@
 """Configurations as a zip archive, in both of its layouts (protocol/semantics.md section 4.4).
 
 Entries are ``group/dataId``. What is known beside the content is in ``.meta.yml``, lines with names of applications, or
-in ``.metadata.yml``, which knows type, description and tags, too. Nothing is ever unpacked to a disk.
+in ``.metadata.yml``, which knows type, description and tags, too, and here the JSON Schema, which the existing server
+does not look for. Nothing is ever unpacked to a disk.
 """
 
 import io
@@ -42,6 +43,7 @@ class Packed:
     application: str | None = None
     description: str | None = None
     tags: str | None = None
+    schema: str | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ def _item(_namespace: str, group: str, data_id: str, config: "ConfigView") -> di
         "dataId": data_id,
         "desc": config.description,
         "group": group,
+        "schema": config.schema,
         "type": config.type,
     }
 
@@ -218,6 +221,6 @@ def _of_v2(texts: dict[str, str], metadata: str) -> Archive:
         if key not in contents:
             archive.unrecognized.append(f"Item not found in file: {key[0]}/{key[1]}")
             continue
-        of_item = [item.get(name) or None for name in ("type", "appName", "desc", "configTags")]
+        of_item = [item.get(name) or None for name in ("type", "appName", "desc", "configTags", "schema")]
         archive.configs.append(Packed(*key, contents[key], *of_item))
     return archive

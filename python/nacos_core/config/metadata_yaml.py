@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 
-FIELDS = ("appName", "configTags", "dataId", "desc", "group", "type")
+FIELDS = ("appName", "configTags", "dataId", "desc", "group", "schema", "type")
 
 
 class MetadataIllegal(ValueError):

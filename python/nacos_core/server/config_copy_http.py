@@ -14,7 +14,7 @@ from nacos_core.config import archive, copies
 from nacos_core.config.archive import ArchiveRefused
 from nacos_core.config.copies import Policy
 from nacos_core.config.metadata_yaml import MetadataIllegal
-from nacos_core.config.rules import DEFAULT_NAMESPACE, ParameterRefused, check_key, namespace_of
+from nacos_core.config.rules import DEFAULT_NAMESPACE, ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import InvalidParameter
 from nacos_core.server import pages
 from nacos_core.server.context import Context
@@ -68,6 +68,7 @@ def clone(version: Version, context: Context, request: "HttpRequest") -> None:
             if not found:
                 raise _NotDone(pages.DATA_EMPTY, "none of these ids is that of a configuration")
             commands = [_cloned(version, context, request, namespace, *each) for each in found]
+            await context.schemas.check_all(commands)
             copied = await copies.write(commands, policy, context.background.apply_all)
         except _NotDone as error:
             _refuse(version, context, request, error)
@@ -194,12 +195,17 @@ async def _import(
                 description=each.description,
                 application=each.application,
                 tags=each.tags,
+                schema=each.schema,
                 source_user=_user(version, context, request),
                 source_ip=request.client_ip,
             )
         except InvalidParameter as error:
             raise _NotDone(pages.PARSING_FAILED, f"{each.group}/{each.data_id}: {error}") from None
         commands.append(command)
+    try:
+        await context.schemas.check_all(commands)
+    except ConfigRefused as error:
+        raise _NotDone(pages.PARSING_FAILED, str(error)) from None
     copied = await copies.write(commands, policy, context.background.apply_all)
     copied.unrecognized_count = len(unpacked.unrecognized)
     copied.unrecognized_data = [{"itemName": name} for name in unpacked.unrecognized]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import CasMismatch, CommandRefused, NacosCoreError
+from nacos_core.errors import CasMismatch, CommandRefused, InvalidParameter, NacosCoreError
 from nacos_core.server import config_change_http, config_copy_http, config_list_http, gray_http, pages
 from nacos_core.server.context import Context, Result, status_of
 from nacos_core.server.description import ATTRIBUTES, GROUP, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
@@ -189,7 +189,7 @@ def _finish(context: Context, request: "HttpRequest", result: Result) -> None:
     match result:
         case CasMismatch():
             _reply(context, request, 500, b"false")
-        case CommandRefused():
+        case CommandRefused() | InvalidParameter():
             _reply(context, request, 400, f"caused: {result};".encode())
         case NacosCoreError():
             _reply(context, request, status_of(result), f"caused: {result};".encode())

@@ -168,4 +168,5 @@ def describe(version: Version, key: tuple[str, str, str], config: "ConfigView") 
     if version is V1:
         of_v1 = {"use": config.use, "effect": config.effect, "schema": config.schema}
         return described | of_v1 | {"tenant": namespace, "group": group}
-    return described | {"namespaceId": namespace, "groupName": group}
+    of_schema = {"schema": config.schema} if config.schema else {}  # the existing server shows it in v1 alone
+    return described | {"namespaceId": namespace, "groupName": group} | of_schema

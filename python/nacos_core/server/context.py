@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.health import HealthChecks
     from nacos_core.drivers.observing import Observing
     from nacos_core.drivers.push import Pushes
+    from nacos_core.drivers.schemas import SchemaGate
     from nacos_core.namespaces.service import NamespaceService
     from nacos_core.naming.switches import Switches
     from nacos_core.server.cluster_view import ClusterView
@@ -42,9 +43,10 @@ class Context:
     hub: "Hub"
     wall_clock: "WallClock"
     config: "ConfigService"
+    schemas: "SchemaGate"
     namespaces: "NamespaceService"
     propose: Propose
-    """Hands a command to the log; the callback runs when it is applied, or can not be."""
+    """Hands a command to the log, through ``schemas``; the callback runs when it is applied, or can not be."""
     confirm: Confirm
     """Calls back once the stores hold all that was committed when it was called, or with why that is not known."""
     background: "Background"

@@ -9,7 +9,7 @@ import msgspec
 
 from nacos_core.config.gray import GrayRefused, terms_asked
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
+from nacos_core.errors import CommandRefused, InvalidParameter, NacosCoreError, OutcomeUnknown
 from nacos_core.server import gray_http
 from nacos_core.server.context import Context, Result
 from nacos_core.server.grpc_answers import (
@@ -161,6 +161,8 @@ def _finish(
     match result:
         case CommandRefused():
             fail(context, request, response_type, refused_code, str(result), request_id)
+        case InvalidParameter():
+            fail(context, request, response_type, INVALID_PARAMETER, str(result), request_id)
         case OutcomeUnknown():
             fail(context, request, response_type, SERVER_ERROR, str(result), request_id)
         case NacosCoreError():

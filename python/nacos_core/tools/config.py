@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     change.add_argument("--description")
     change.add_argument("--application")
     change.add_argument("--tags", help="with commas between")
+    change.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema for the content is in this file")
     command("remove", "remove a configuration; one that is not there is no error", "data_id")
     listing = command("list", "list configurations; of all groups unless --group is given", group="")
     listing.add_argument("data_id", metavar="PATTERN", nargs="?", default="", help="with *, as in app-*")
@@ -105,6 +106,7 @@ async def _get(chosen: argparse.Namespace) -> int:
 
 async def _set(chosen: argparse.Namespace) -> int:
     content = _content(chosen)
+    schema = None if chosen.schema is None else _text_of(chosen.schema, "schema")
     async with connect(chosen) as client:
         md5 = await client.config.publish(
             chosen.data_id,
@@ -115,6 +117,7 @@ async def _set(chosen: argparse.Namespace) -> int:
             description=chosen.description,
             application=chosen.application,
             tags=chosen.tags,
+            schema=schema,
         )
     say_json({"md5": md5}) if chosen.json else say(md5)
     return DONE
@@ -123,12 +126,19 @@ async def _set(chosen: argparse.Namespace) -> int:
 def _content(chosen: argparse.Namespace) -> str:
     if chosen.file is not None and chosen.content is not None:
         raise SettingsError("the content is given twice: as an argument and with --file")
+    if chosen.file is not None:
+        return _text_of(chosen.file, "content")
     try:
-        if chosen.file is not None:
-            return str(chosen.file.read_bytes().decode())
         return sys.stdin.buffer.read().decode() if chosen.content in (None, "-") else str(chosen.content)
     except UnicodeDecodeError as error:
         raise SettingsError(f"the content is not UTF-8: {error}") from None
+
+
+def _text_of(file: Path, what: str) -> str:
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the {what} is not UTF-8: {error}") from None
     except OSError as error:
         raise SettingsError(str(error)) from None
 
