@@ -138,6 +138,16 @@ def test_compare_and_set(tool: Tool) -> None:
     assert tool.done("config", "get", "a") == "2"
 
 
+def test_only_what_is_not_there_is_created(tool: Tool) -> None:
+    tool.done("config", "set", "a", "1", "--create-only", "--encrypted-data-key", "k")
+    told = tool.json("config", "get", "a")
+    assert (told["content"], told["encrypted_data_key"]) == ("1", "k")
+    refused = tool.run("config", "set", "a", "2", "--create-only")
+    assert refused.returncode == 1
+    assert "already exist" in refused.stderr
+    assert tool.done("config", "get", "a") == "1"
+
+
 def test_lists_and_history(tool: Tool) -> None:
     for name, group in (("app-1", "DEFAULT_GROUP"), ("app-2", "G"), ("other", "G")):
         tool.done("config", "set", name, f"password={name}", "--group", group)

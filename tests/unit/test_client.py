@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pytest
 import nacos_core
 from nacos_core.client import AccessDenied, Instance, ServerRefused, Unreachable, open_client
 from nacos_core.client.servers import parse_servers
-from nacos_core.errors import CasMismatch, OutcomeUnknown, SettingsError
+from nacos_core.errors import AlreadyExists, CasMismatch, OutcomeUnknown, SettingsError
 from support.node_thread import NodeThread
 
 if TYPE_CHECKING:
@@ -116,6 +116,39 @@ def test_compare_and_set_publishes_only_over_what_was_seen(backend: str, node: N
             assert config.content == "2"
 
     run(backend, work)
+
+
+def test_only_what_is_not_there_is_created(backend: str, node: NodeThread) -> None:
+    async def work() -> None:
+        async with open_client(node.url) as client:
+            await client.config.publish("a", "1", create_only=True)
+            with pytest.raises(AlreadyExists):
+                await client.config.publish("a", "2", create_only=True)
+            config = await client.config.get("a")
+            assert config is not None
+            assert config.content == "1"
+            await client.config.remove("a")
+            await client.config.publish("a", "3", create_only=True)
+            with pytest.raises(SettingsError, match="one of them"):
+                await client.config.publish("a", "4", create_only=True, cas_md5=config.md5)
+
+    run(backend, work)
+
+
+def test_every_attribute_that_is_published_is_there(node: NodeThread) -> None:
+    async def work() -> None:
+        async with open_client(node.url) as client, httpx.AsyncClient(base_url=node.url) as http:
+            more = {"description": "what for", "application": "shop", "tags": "a,b", "encrypted_data_key": "key"}
+            await client.config.publish("a", "1", type="yaml", **more)
+            config = await client.config.get("a")
+            assert config is not None
+            assert (config.type, config.encrypted_data_key) == ("yaml", "key")
+            query = {"dataId": "a", "groupName": "DEFAULT_GROUP"}
+            shown = (await http.get("/nacos/v3/admin/cs/config", params=query)).json()["data"]
+            names = ("type", "desc", "appName", "configTags", "encryptedDataKey")
+            assert [shown[name] for name in names] == ["yaml", "what for", "shop", "a,b", "key"]
+
+    run("trio", work)
 
 
 def test_a_change_is_heard_within_two_seconds(backend: str, node: NodeThread) -> None:
@@ -384,6 +417,38 @@ def test_a_client_that_is_asked_to_leave_goes_to_the_next_server(
 
     with NodeThread(tmp_path / "other") as other:
         run(backend, work, other)
+
+
+def test_a_client_goes_to_the_server_that_it_is_sent_to(backend: str, tmp_path: Path) -> None:
+    async def work(nodes: dict[str, NodeThread]) -> None:
+        async with open_client(list(nodes)) as client, httpx.AsyncClient() as http:
+
+            async def is_at(url: str) -> bool:
+                return client.server == url
+
+            async def send(url: str) -> None:
+                form = {"count": "0", "redirectAddress": url.removeprefix("http://")}
+                answer = await http.post(f"{client.server}/nacos/v3/admin/core/loader/reloadCurrent", data=form)
+                assert answer.status_code == 200, answer.text
+
+            await client.config.get("a")
+            assert client.server is not None
+            for _ in range(2):  # the one after the next, which comes last in turn
+                urls = list(nodes)
+                url = urls[(urls.index(client.server) + 2) % 3]
+                await send(url)
+                await eventually(partial(is_at, url))
+            before = client.server
+            await send("http://10.0.0.1:1")
+
+            async def has_moved() -> bool:
+                return client.server not in (None, before)
+
+            await eventually(has_moved)
+
+    with ExitStack() as stack:
+        started = [stack.enter_context(NodeThread(tmp_path / str(number))) for number in range(3)]
+        run(backend, work, {node.url: node for node in started})
 
 
 class _wire:

@@ -38,6 +38,7 @@ def run(*arguments: str) -> int:
         ["config", "set", "a", "--file", "/no/such/file"],
         ["config", "set", "a", "x", "--file", "y"],
         ["config", "set", "a", "x", "--schema", "/no/such/file"],
+        ["config", "set", "a", "x", "--cas", "y", "--create-only"],
         ["config", "import", "/no/such/file"],
         ["config", "import", "x.zip", "--policy", "sometimes"],
         ["config", "export", "/no/such/folder/x.zip"],

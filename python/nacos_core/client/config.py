@@ -15,13 +15,15 @@ from nacos_core.client.errors import ClientError, Unreachable
 from nacos_core.client.session import GrpcAnswer, Session
 from nacos_core.client.states import States
 from nacos_core.config.rules import DEFAULT_NAMESPACE
-from nacos_core.errors import CasMismatch, NacosCoreError
+from nacos_core.errors import AlreadyExists, CasMismatch, NacosCoreError, SettingsError
 from nacos_core.naming.model import DEFAULT_GROUP
 
 _logger = logging.getLogger(__name__)
 
 _CACHE: Final = "config"
 _ABSENT: Final = 300
+_OF_NOTHING: Final = "0" * 32
+"""The md5 of no content: what is not there is published with any ``casMd5``, what is there with its own alone."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,8 @@ class ConfigClient:
         group: str = DEFAULT_GROUP,
         type: str | None = None,
         cas_md5: str = "",
+        create_only: bool = False,
+        encrypted_data_key: str = "",
         description: str | None = None,
         application: str | None = None,
         tags: str | None = None,
@@ -109,17 +113,25 @@ class ConfigClient:
         """Publishes, and gives the md5 of what is there now.
 
         Args:
-            cas_md5: publishes only if this is the md5 of what is there; empty: in any case.
+            cas_md5: publishes only if this is the md5 of what is there, or if nothing is there; empty: in any case.
+            create_only: publishes only if nothing is there.
+            encrypted_data_key: of a content that the caller has encrypted; readers get it with the content.
             tags: with commas between.
             schema: a JSON Schema for the content. Of what is not given, nothing is kept from before.
 
         Raises:
             CasMismatch: ``cas_md5`` is not the md5 of what is there.
+            AlreadyExists: ``create_only``, and something is there.
+            SettingsError: ``cas_md5`` and ``create_only`` are both given.
             Unreachable: no server answers, nothing was written.
             OutcomeUnknown: it was sent, and nobody said what became of it.
             ServerRefused: a server says no.
         """
+        if create_only and cas_md5:
+            raise SettingsError("cas_md5 is for what is there, create_only for what is not: one of them is wanted")
+        cas_md5 = _OF_NOTHING if create_only else cas_md5
         more = {"type": type, "desc": description, "appName": application, "config_tags": tags, "schema": schema}
+        more["encryptedDataKey"] = encrypted_data_key or None
         fields = self._names(data_id, group) | {
             "content": content,
             "casMd5": cas_md5 or None,
@@ -129,7 +141,7 @@ class ConfigClient:
             await self._session.ask("ConfigPublishRequest", fields, GrpcAnswer, is_repeatable=False)
         except ClientError as error:
             if cas_md5 and "cas" in str(error).lower() and "md5" in str(error):
-                raise CasMismatch from None
+                raise (AlreadyExists if create_only else CasMismatch) from None
             raise
         return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
 

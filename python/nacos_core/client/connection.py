@@ -33,6 +33,11 @@ class _Push(msgspec.Struct, rename="camel"):
     request_id: str | int | None = None
 
 
+class _Reset(msgspec.Struct, rename="camel"):
+    server_ip: str | None = None
+    server_port: str | int | None = None
+
+
 class _Waiting:
     """A call whose answer has not come."""
 
@@ -65,6 +70,8 @@ class Connection:
         """Set when it can be used no more."""
         self.reason = ""
         """Why it ended."""
+        self.sent_to: tuple[str, str] | None = None
+        """Host and HTTP port of the server that this one names as the next."""
 
     @property
     def is_usable(self) -> bool:
@@ -177,6 +184,8 @@ class Connection:
             answer = {"resultCode": 200, "errorCode": 0, "success": True, "requestId": request_id}
             self._engine.send(self._push_stream, f"{kind}Response", {}, to_json(answer))
         if type == "ConnectResetRequest":
+            reset = msgspec.json.decode(body, type=_Reset)
+            self.sent_to = (reset.server_ip, str(reset.server_port)) if reset.server_ip else None
             self.leave("the server asked this client to go to another one")
 
     def _end(self, reason: str) -> None:

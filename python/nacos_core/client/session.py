@@ -85,13 +85,14 @@ class Session:
         while True:
             server = self.servers[self._next]
             try:
-                await self._use(server)
+                sent_to = await self._use(server)
                 self._failures.clear()
                 pause_seconds = limits.CLIENT_BACK_OFF_SECONDS
             except ClientError as error:
                 _logger.info("%s: %s", server, error)
                 self._failures[server] = error
-            self._next = (self._next + 1) % len(self.servers)
+                sent_to = None
+            self._next = (self._next + 1) % len(self.servers) if sent_to is None else sent_to
             if len(self._failures) < len(self.servers):
                 continue
             self._rounds_failed += 1
@@ -193,8 +194,13 @@ class Session:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def _use(self, server: ServerAddress) -> None:
-        """Connects to a server and keeps that connection until it ends.
+    def _place_of(self, named: tuple[str, str] | None) -> int | None:
+        """Of a server that another one names, by host and HTTP port; None: it is none of those that are known."""
+        places = (place for place, server in enumerate(self.servers) if (server.host, str(server.http_port)) == named)
+        return next(places, None)
+
+    async def _use(self, server: ServerAddress) -> int | None:
+        """Connects to a server and keeps that connection until it ends; the place of the one that it sends to.
 
         Raises:
             ClientError: it never came to be used.
@@ -225,6 +231,7 @@ class Session:
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+        return self._place_of(connection.sent_to)
 
     async def _introduce(self, server: ServerAddress, connection: Connection) -> None:
         """ServerCheck, the stream with its set-up, then a question that only a known connection is answered."""

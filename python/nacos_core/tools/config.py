@@ -45,6 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     change.add_argument("--file", metavar="FILE", type=Path, help="the content is in this file")
     change.add_argument("--type", help="text, json, xml, yaml, html, properties or toml")
     change.add_argument("--cas", metavar="MD5", default="", help="only if this is the md5 of what is there now")
+    change.add_argument("--create-only", action="store_true", help="only if nothing is there")
+    change.add_argument("--encrypted-data-key", metavar="KEY", default="", help="of a content that is encrypted")
     change.add_argument("--description")
     change.add_argument("--application")
     change.add_argument("--tags", help="with commas between")
@@ -114,6 +116,8 @@ async def _set(chosen: argparse.Namespace) -> int:
             group=chosen.group,
             type=chosen.type,
             cas_md5=chosen.cas,
+            create_only=chosen.create_only,
+            encrypted_data_key=chosen.encrypted_data_key,
             description=chosen.description,
             application=chosen.application,
             tags=chosen.tags,
