@@ -15,6 +15,7 @@ from nacos_core import _core, keys, limits
 from nacos_core.cluster.observations import Observe
 from nacos_core.cluster.settings import cluster_settings
 from nacos_core.commands import SetAdministrator
+from nacos_core.config.history import Retention
 from nacos_core.config.service import ConfigService
 from nacos_core.config.validation import Validation
 from nacos_core.drivers.background import Background
@@ -399,6 +400,7 @@ class Node:
         await run_retention(
             hub=self._hub,
             writes=self._writes,
+            retention=Retention(self.settings.config_history_days, self.settings.config_history_count),
             is_leader=lambda: self.raft.is_leader,
             wall_clock=self._wall_clock,
         )

@@ -37,6 +37,10 @@ class Settings:
     push_merge_ms: int = 100
     config_validation: Strictness = Strictness.OFF
     """What happens to a content that is not what its type says."""
+    config_history_days: int = limits.HISTORY_DAYS
+    """What happened to configurations before that is forgotten; the leader's counts."""
+    config_history_count: int = limits.HISTORY_KEEP_COUNT
+    """But for the last events of each that exists, so many."""
     cluster: str | None = None
     """The members that begin together: ``host:port`` of each, by commas, this node among them."""
     join: str | None = None
@@ -178,6 +182,13 @@ OPTIONS: Final = (
         _strictness,
         "contents that are not of their type: off, warn or error (off)",
         "off|warn|error",
+    ),
+    Option("config_history_days", _number(1, 36_500), "how long changes of configurations are remembered (30)", "DAYS"),
+    Option(
+        "config_history_count",
+        _number(1, 10_000),
+        "the last changes of each configuration that are remembered however old they are (10)",
+        "COUNT",
     ),
     Option(
         "empty_service_ms",

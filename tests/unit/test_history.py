@@ -10,12 +10,16 @@ import pytest
 import trio
 
 from nacos_core import _core, commands, limits
+from nacos_core.clock import system_wall_clock
 from nacos_core.commands import PublishConfig, RemoveConfig, TrimHistory
 from nacos_core.config.history import Retention
 from nacos_core.drivers.history import run_retention
 from nacos_core.errors import NotReady
+from nacos_core.node import run_node
 from nacos_core.server.history_http import V3, list_events
+from nacos_core.settings import Settings, load
 from nacos_core.state_machine import Outcome, StateMachine, read_outcome
+from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from nacos_core.commands import Command
@@ -184,6 +188,37 @@ def test_history_is_trimmed_now_and_then() -> None:
     assert retention.before_ms(now_ms) == old_ms, "the clock was set back"
 
 
+def test_days_and_count_are_settings(world: World) -> None:
+    assert (load({}, {}).config_history_days, load({}, {}).config_history_count) == (30, 10)
+    retention = Retention(days=2, keep_count=3)
+    assert retention.before_ms(100 * DAY_MS) == 98 * DAY_MS
+    for number in range(5):
+        world.publish(str(number))
+    world.apply(retention.trim(98 * DAY_MS, 0))
+    assert [id for id, _, _ in world.told()] == [5, 4, 3]
+
+
+async def test_a_node_forgets_as_its_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HISTORY_CHECK_SECONDS", 0.02)
+    began_ms, days = system_wall_clock(), 0
+    surroundings = Surroundings(wall_clock=lambda: began_ms + days * DAY_MS)
+    settings = Settings(port=None, data=None, config_history_days=7, config_history_count=2)
+    async with run_node(settings, surroundings=surroundings) as node:
+        for number in range(5):
+            await node.config.publish("a.yaml", str(number))
+
+        def told() -> int:
+            return len(node._hub.config_history(*KEY, 0, 10)[1])
+
+        days = 6
+        await trio.sleep(0.2)
+        assert told() == 5
+        days = 8
+        with trio.fail_after(5):
+            while told() != 2:  # noqa: ASYNC110 - seen from outside
+                await trio.sleep(0.02)
+
+
 class Proposals:
     """What the driver proposes, applied at once, or refused."""
 
@@ -210,7 +245,13 @@ async def test_only_the_leader_trims_and_only_what_is_old(
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
-            await run_retention(hub=world.hub, writes=writes, is_leader=lambda: leads, wall_clock=lambda: now_ms)  # type: ignore[arg-type]
+            await run_retention(
+                hub=world.hub,
+                writes=writes,  # type: ignore[arg-type]
+                retention=Retention(),
+                is_leader=lambda: leads,
+                wall_clock=lambda: now_ms,
+            )
 
         nursery.start_soon(run)
         await trio.sleep(60)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def test_the_state_of_a_node_is_told(node: NodeProcess) -> None:
     v3 = call_http(node.port, "GET", "/nacos/v3/admin/core/state").json["data"]
     assert (v3["version"], v3["startup_mode"]) == (__version__, "standalone")
+    assert v3["config_retention_days"] == "30"
     assert all(value is None or isinstance(value, str) for value in v3.values())
     v1 = call_http(node.port, "GET", "/nacos/v1/console/server/state").json
     assert (v1["version"], v1["auth_enabled"]) == (__version__, "false")

@@ -10,9 +10,16 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Retention:
-    """When history is to be trimmed, and up to which time."""
+    """When history is to be trimmed, and up to what.
 
-    def __init__(self) -> None:
+    Args:
+        days: what is older may go.
+        keep_count: so many last events of each configuration that exists stay, however old they are.
+    """
+
+    def __init__(self, days: int = limits.HISTORY_DAYS, keep_count: int = limits.HISTORY_KEEP_COUNT) -> None:
+        self._days = days
+        self._keep_count = keep_count
         self._last_ms: int | None = None
 
     def before_ms(self, now_ms: int) -> int | None:
@@ -20,9 +27,8 @@ class Retention:
         if self._last_ms is not None and 0 <= now_ms - self._last_ms < limits.HISTORY_TRIM_MS:
             return None
         self._last_ms = now_ms
-        return max(0, now_ms - limits.HISTORY_DAYS * _DAY_MS)
+        return max(0, now_ms - self._days * _DAY_MS)
 
-
-def trim(before_ms: int, after_id: int) -> TrimHistory:
-    """The command for the next portion."""
-    return TrimHistory(before_ms, limits.HISTORY_KEEP_COUNT, after_id, limits.HISTORY_LOOK_COUNT)
+    def trim(self, before_ms: int, after_id: int) -> TrimHistory:
+        """The command for the next portion."""
+        return TrimHistory(before_ms, self._keep_count, after_id, limits.HISTORY_LOOK_COUNT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from nacos_core import limits
-from nacos_core.config.history import Retention, trim
+from nacos_core.config.history import Retention
 from nacos_core.errors import NacosCoreError
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ _logger = logging.getLogger(__name__)
 
 
 async def run_retention(
-    *, hub: "Hub", writes: "Writes", is_leader: Callable[[], bool], wall_clock: "WallClock"
+    *, hub: "Hub", writes: "Writes", retention: Retention, is_leader: Callable[[], bool], wall_clock: "WallClock"
 ) -> None:
     """Runs until cancelled."""
-    retention = Retention()
     while True:
         await trio.sleep(limits.HISTORY_CHECK_SECONDS)
         if not is_leader():
@@ -31,16 +30,16 @@ async def run_retention(
         if before_ms is None:
             continue
         try:
-            await _trim(hub, writes, before_ms)
+            await _trim(hub, writes, retention, before_ms)
         except NacosCoreError as error:
             _logger.debug("history is not trimmed now: %s", error)
 
 
-async def _trim(hub: "Hub", writes: "Writes", before_ms: int) -> None:
+async def _trim(hub: "Hub", writes: "Writes", retention: Retention, before_ms: int) -> None:
     """Portion by portion, so that no node stands still; portions without old events are skipped."""
     after_id = 0
     while True:
-        command = trim(before_ms, after_id)
+        command = retention.trim(before_ms, after_id)
         old_count, after_id = hub.old_history(before_ms, command.keep_count, after_id, command.look_count)
         if old_count:
             await writes.apply(command)

@@ -58,6 +58,7 @@ def state_result(context: Context, request: "HttpRequest") -> None:
         "startup_mode": _mode(context),
         "function_mode": None,
         "server_port": str(context.settings.port),
+        "config_retention_days": str(context.settings.config_history_days),
         "auth_enabled": _text(context.settings.auth),
         "auth_system_type": "nacos",
         "auth_admin_request": "false",
