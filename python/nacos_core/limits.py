@@ -313,6 +313,8 @@ CLIENT_REFRESH_SECONDS: Final = 60.0
 """Listeners and subscriptions are told again after so long, in case a push was lost."""
 CLIENT_RETRY_SECONDS: Final = 1.0
 """Before something that a server refused is told to it again in the background."""
+CLIENT_SERVICES_SECONDS: Final = 2.0
+"""How often a server that does not tell which services come and go is asked."""
 CLIENT_BACK_OFF_SECONDS: Final = 0.1
 """After every server was tried in vain; it doubles each time."""
 CLIENT_BACK_OFF_SECONDS_MAX: Final = 2.0

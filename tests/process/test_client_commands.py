@@ -244,6 +244,21 @@ def test_an_instance_is_there_until_ctrl_c(tool: Tool) -> None:
     assert interrupted(watch) == (0, "")
 
 
+def test_services_that_come_and_go_are_printed(tool: Tool) -> None:
+    watch = tool.start("naming", "watch", "order*", "--json")
+    everything = tool.start("naming", "watch")
+    tool.done("naming", "register", "cart", "10.0.0.7:80", "--persistent")
+    assert line_of(everything) == "+ cart  DEFAULT_GROUP\n"
+    register = tool.start("naming", "register", "orders", "10.0.0.7:80")
+    line_of(register)
+    assert json.loads(line_of(watch)) == {"change": "came", "service": "orders", "group": "DEFAULT_GROUP"}
+    assert line_of(everything) == "+ orders  DEFAULT_GROUP\n"
+    assert interrupted(register)[0] == 0
+    assert json.loads(line_of(watch))["change"] == "gone"
+    assert line_of(everything) == "- orders  DEFAULT_GROUP\n"
+    assert interrupted(watch) == interrupted(everything) == (0, "")
+
+
 def test_a_persistent_instance_stays(tool: Tool) -> None:
     tool.done("naming", "register", "db", "[2001:db8::1]:5432", "--persistent")
     assert [each["ip"] for each in tool.json("naming", "list", "db")["hosts"]] == ["2001:db8::1"]

@@ -43,6 +43,7 @@ def run(*arguments: str) -> int:
         ["config", "import", "x.zip", "--policy", "sometimes"],
         ["config", "export", "/no/such/folder/x.zip"],
         ["naming", "register", "s", "nonsense"],
+        ["naming", "watch", "a*b"],
         ["naming", "register", "s", "1.2.3.4:99999"],
         ["naming", "register", "s", "1.2.3.4:80", "--metadata", "novalue"],
     ],

@@ -8,6 +8,7 @@ from nacos_core.client.config import Config, ConfigClient
 from nacos_core.client.errors import AccessDenied, ClientError, NotFound, ServerRefused, Unreachable
 from nacos_core.client.naming import NamingClient, Service
 from nacos_core.client.opening import Client, open_client
+from nacos_core.client.services import ServiceName
 from nacos_core.client.states import States
 from nacos_core.naming.model import Instance
 
@@ -22,6 +23,7 @@ __all__ = [
     "NotFound",
     "ServerRefused",
     "Service",
+    "ServiceName",
     "States",
     "Unreachable",
     "open_client",

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import anyio
@@ -12,6 +12,7 @@ import msgspec
 from nacos_core import limits
 from nacos_core.client.cache import Cache
 from nacos_core.client.errors import Unreachable
+from nacos_core.client.services import ServiceName, ServiceWatches
 from nacos_core.client.session import GrpcAnswer, Session
 from nacos_core.client.states import States
 from nacos_core.errors import NacosCoreError
@@ -64,6 +65,7 @@ class NamingClient:
         self._lock = anyio.Lock()
         self._to_save: dict[ServiceKey, Service] = {}
         self._has_pushes = anyio.Event()
+        self.watches = ServiceWatches(session, namespace, self._all_names)
 
     async def register(
         self,
@@ -222,6 +224,34 @@ class NamingClient:
             if not subscribed.states and self._subscribed.get(key) is subscribed:
                 del self._subscribed[key]
                 await self._unsubscribe(key)
+
+    def watch(
+        self, pattern: str = "*", *, group: str = DEFAULT_GROUP
+    ) -> AbstractAsyncContextManager[States[frozenset[ServiceName]]]:
+        """Inside the block, iterate over which services there are: those of now, then after each that comes or goes.
+
+        Whoever iterates slowly misses states in between, never the last one. Servers without fuzzy watch, or with more
+        services than they tell, are asked for their list again and again.
+
+        Args:
+            pattern, group: names, or parts of them with ``*`` before, behind, or both. A list can be asked for of one
+                group alone.
+
+        Raises:
+            SettingsError: no name is like such a pattern.
+            Unreachable, ServerRefused: as ``services``, when it begins.
+        """
+        return self.watches.watch(pattern, group)
+
+    async def _all_names(self, group: str) -> Sequence[str]:
+        names: Sequence[str] = ()
+        number = 1
+        while (page := await self.services(group=group, page=number)).names:
+            names = (*names, *page.names)
+            if len(names) >= page.count:
+                break
+            number += 1
+        return names
 
     def pushed(self, body: bytes) -> None:
         """Takes in a push."""

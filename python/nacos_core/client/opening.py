@@ -82,7 +82,7 @@ async def open_client(
     naming = NamingClient(session, kept, namespace, chance)
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        for run in (session.run, config.run, config.run_reconnects, naming.run, naming.run_saving):
+        for run in (session.run, config.run, config.run_reconnects, naming.run, naming.run_saving, naming.watches.run):
             tasks.start_soon(run)
         try:
             yield Client(config, naming, session, namespace)
@@ -99,5 +99,9 @@ def _push(config: ConfigClient, naming: NamingClient, type: str, body: bytes) ->
             config.changed(body)
         case "NotifySubscriberRequest":
             naming.pushed(body)
+        case "NamingFuzzyWatchSyncRequest":
+            naming.watches.synced(body)
+        case "NamingFuzzyWatchChangeNotifyRequest":
+            naming.watches.changed(body)
         case _:
             pass

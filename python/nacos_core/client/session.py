@@ -243,7 +243,7 @@ class Session:
                     "clientVersion": f"Nacos-Python-Client:nacos-core-{_core.__version__}",
                     "tenant": self._namespace,
                     "labels": {"source": "sdk", "module": "naming,config"},
-                    "abilityTable": {},
+                    "abilityTable": {"fuzzyWatch": True},
                 }
                 connection.open_push_stream(setup)
                 for _ in range(_SETUP_TRIES):

@@ -12,7 +12,7 @@ from nacos_core.tools import remote
 from nacos_core.tools.remote import DONE, connect, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from nacos_core.client import Instance, Service
+    from nacos_core.client import Instance, Service, ServiceName
 
 _PAGE_COUNT = 1000
 
@@ -44,9 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--clusters", default="", help="with commas between")
     listing.add_argument("--healthy", action="store_true", help="only those that are healthy")
     subscribe = command("subscribe", "print the instances of a service now and after each change, until interrupted")
-    watch = command("watch", "print each instance of a service that comes, goes or changes, until interrupted")
-    for each in (subscribe, watch):
-        each.add_argument("service", metavar="SERVICE")
+    watch = command("watch", "print each instance of a service, or each service, that comes or goes, until interrupted")
+    subscribe.add_argument("service", metavar="SERVICE")
+    named = "instances of this one; with *, as in order* or *, services like it (%(default)s)"
+    watch.add_argument("service", metavar="SERVICE", nargs="?", default="*", help=named)
     return parser
 
 
@@ -132,6 +133,8 @@ async def _subscribe(chosen: argparse.Namespace) -> int:
 
 
 async def _watch(chosen: argparse.Namespace) -> int:
+    if "*" in chosen.service or "*" in chosen.group:
+        return await _watch_services(chosen)
     known: dict[tuple[str, int, str], Instance] = {}
     async with connect(chosen) as client, client.naming.subscribe(chosen.service, group=chosen.group) as states:
         async for service in states:
@@ -145,6 +148,21 @@ async def _watch(chosen: argparse.Namespace) -> int:
                     _tell("+", "came", now, chosen)
                 elif now is not None and now != before:
                     _tell("~", "changed", now, chosen)
+            known = there
+    return DONE
+
+
+async def _watch_services(chosen: argparse.Namespace) -> int:
+    known: frozenset[ServiceName] = frozenset()
+    async with connect(chosen) as client, client.naming.watch(chosen.service, group=chosen.group) as states:
+        async for there in states:
+            for each in sorted(known ^ there):
+                has_come = each in there
+                if chosen.json:
+                    said = {"change": "came" if has_come else "gone", "service": each.name, "group": each.group}
+                    say_json(said, is_line=True)
+                else:
+                    say(f"{'+' if has_come else '-'} {each.name}  {each.group}")
             known = there
     return DONE
 
