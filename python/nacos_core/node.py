@@ -13,7 +13,7 @@ import trio
 
 from nacos_core import _core, keys, limits
 from nacos_core.cluster.observations import Observe
-from nacos_core.cluster.settings import cluster_settings
+from nacos_core.cluster.settings import check_not_lonely, cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.history import Retention
 from nacos_core.config.service import ConfigService
@@ -192,7 +192,8 @@ class Node:
             aside=surroundings.aside,
             stalls=None if self._cluster is None else Stalls(surroundings.cpu_seconds),
         )
-        self._check_not_lonely()
+        if self._cluster is None:
+            check_not_lonely(self._raft.replica.machine.state.configuration, self.data)
         self._pushes = Pushes(
             hub=self._hub,
             state_machine=self._state_machine,
@@ -460,16 +461,6 @@ class Node:
             raise SettingsError(
                 "a new cluster with authentication needs the password of nacos: give every member the same "
                 "NACOS_CORE_ADMIN_PASSWORD"
-            )
-
-    def _check_not_lonely(self) -> None:
-        """Without a port for peers a member of several would wait for a leader for ever, and say nothing."""
-        configuration = self._raft.replica.machine.state.configuration
-        if self._cluster is None and configuration is not None and len(configuration.members) > 1:
-            others = ", ".join(member.address for member in configuration.members)
-            raise StartError(
-                f"{self.data} belongs to a member of cluster {configuration.cluster_id} ({others}): give --cluster, or "
-                "--advertise with the address under which the others find this node"
             )
 
     def _new_cluster_id(self) -> str:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nacos_core.errors import SettingsError
+from nacos_core.errors import SettingsError, StartError
 from nacos_core.peers.addresses import Member, find_self, join, parse_member, parse_members
 from nacos_core.peers.secret import check_secret
 
 if TYPE_CHECKING:
+    from nacos_core.raft.configuration import Configuration
     from nacos_core.settings import Settings
 
 
@@ -47,6 +48,20 @@ def cluster_settings(settings: "Settings") -> ClusterSettings | None:
     contact = None if settings.join is None else parse_member(settings.join)
     check_secret([*listed, own, *([] if contact is None else [contact])], settings.cluster_secret)
     return ClusterSettings(own, listed, contact)
+
+
+def check_not_lonely(configuration: "Configuration | None", data: object) -> None:
+    """Without a port for peers a member of several would wait for a leader for ever, and say nothing.
+
+    Raises:
+        StartError: the log in this folder is of such a member.
+    """
+    if configuration is not None and len(configuration.members) > 1:
+        others = ", ".join(member.address for member in configuration.members)
+        raise StartError(
+            f"{data} belongs to a member of cluster {configuration.cluster_id} ({others}): give --cluster, or "
+            "--advertise with the address under which the others find this node"
+        )
 
 
 def _own(settings: "Settings") -> Member:
