@@ -33,6 +33,8 @@ _NEVER: Final = tuple(
         ("255.255.255.255/32", "the broadcast address"),
     )
 )
+_TRANSLATED: Final = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+"""Networks whose addresses end with one of IPv4 (RFC 4291, RFC 2765, RFC 6052, RFC 8215)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,22 @@ class Networks:
         """The address that ``ip`` is, if it may be connected to."""
         try:
             # What stands behind a percent sign chooses an interface, which is not for registrants to choose.
-            address = _plain(ip_address(ip)) if "%" not in ip else None
+            address = _plain(_parse(ip)) if "%" not in ip else None
         except ValueError:
             address = None
         if address is None:
             return NotAllowed("it is not an IP address, and names are not looked up")
-        within = [network for network in self.allowed if _contains(network, address)]
-        for closed, kind in _NEVER:
-            if _contains(closed, address):
-                return NotAllowed(f"it is {kind}")
-        for guarded, kind in _GUARDED:
-            if _contains(guarded, address) and not any(_is_part(network, guarded) for network in within):
-                return NotAllowed(f"it is {kind}, and no network of these is listed")
-        return address if within else NotAllowed("it is in none of the networks that are listed")
+        for reached in (address, *_embedded(address)):
+            for closed, kind in _NEVER:
+                if _contains(closed, reached):
+                    return NotAllowed(f"it is {kind}")
+            within = [network for network in self.allowed if _contains(network, reached)]
+            for guarded, kind in _GUARDED:
+                if _contains(guarded, reached) and not any(_is_part(network, guarded) for network in within):
+                    return NotAllowed(f"it is {kind}, and no network of these is listed")
+        if not any(_contains(network, address) for network in self.allowed):
+            return NotAllowed("it is in none of the networks that are listed")
+        return address
 
 
 def parse_networks(text: str) -> Networks:
@@ -85,6 +90,19 @@ def parse_networks(text: str) -> Networks:
             except ValueError:
                 raise ValueError(f"must be networks as 10.0.0.0/8, by commas, or any: {name!r} is none") from None
     return Networks(tuple(found))
+
+
+def _parse(ip: str) -> Address:
+    """An IPv6 address may stand in brackets, as some clients register it."""
+    return IPv6Address(ip[1:-1]) if ip.startswith("[") and ip.endswith("]") else ip_address(ip)
+
+
+def _embedded(address: Address) -> list[IPv4Address]:
+    """The IPv4 addresses in an IPv6 address that a translator or a tunnel on the way may connect to."""
+    if isinstance(address, IPv4Address) or address.is_loopback:
+        return []
+    found = [IPv4Address(int(address) & 0xFFFF_FFFF)] if any(address in each for each in _TRANSLATED) else []
+    return [each for each in (*found, address.sixtofour, *(address.teredo or ())) if each is not None]
 
 
 def _plain(address: Address) -> Address:
