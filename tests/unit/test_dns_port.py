@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
 
 import dns.asyncquery
 import dns.message
 import pytest
 import trio
 
+from nacos_core import limits
 from nacos_core.errors import StartError
 from nacos_core.naming.changes import Selector, UpdateService, write_change
 from nacos_core.node import run_node
@@ -74,6 +76,39 @@ async def test_nonsense_ends_its_own_connection_only() -> None:
         query = dns.message.make_query(NAME, "A")
         answer = await dns.asyncquery.tcp(query, "127.0.0.1", WITHIN_SECONDS, node.dns_port)
         assert answer.id == query.id
+
+
+async def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DNS_CONNECTION_SECONDS", 0.1)
+    async with run_node(settings()) as node:
+        assert node.dns_port is not None
+        for said in (b"", b"\x00", b"\x00\x20half of a query"):
+            async with await trio.open_tcp_stream("127.0.0.1", node.dns_port) as stream:
+                with trio.fail_after(WITHIN_SECONDS):
+                    if said:
+                        await stream.send_all(said)
+                    assert await stream.receive_some() == b""
+
+
+async def test_more_connections_than_allowed_are_closed_and_the_others_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "DNS_CONNECTIONS_COUNT_MAX", 2)
+    query = dns.message.make_query(NAME, "A").to_wire()
+    async with run_node(settings()) as node:
+        assert node.dns_port is not None
+        async with AsyncExitStack() as open_streams:
+            streams = [await trio.open_tcp_stream("127.0.0.1", node.dns_port) for _ in range(2)]
+            for stream in streams:
+                await open_streams.enter_async_context(stream)
+                with trio.fail_after(WITHIN_SECONDS):
+                    await stream.send_all(len(query).to_bytes(2) + query)
+                    assert await stream.receive_some() != b""
+            one_more = await open_streams.enter_async_context(await trio.open_tcp_stream("127.0.0.1", node.dns_port))
+            with trio.fail_after(WITHIN_SECONDS):
+                assert await one_more.receive_some() == b""
+                await streams[0].send_all(len(query).to_bytes(2) + query)
+                assert await streams[0].receive_some() != b""
 
 
 async def test_a_port_that_is_taken_keeps_the_node_from_starting() -> None:

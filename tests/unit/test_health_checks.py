@@ -138,6 +138,21 @@ def test_an_instance_goes_down_and_comes_back() -> None:
     run(main)
 
 
+def test_a_refused_connection_takes_one_check() -> None:
+    async def main() -> None:
+        world = World()
+        world.register(1)
+        world.hosts.answers[1] = ConnectionRefusedError
+        async with world.running():
+            while not world.hosts.dialled:
+                assert world.health() == {1: True}
+                await trio.sleep(0.1)
+            await trio.sleep(0.1)
+            assert (world.health(), len(world.hosts.dialled)) == ({1: False}, 1)
+
+    run(main)
+
+
 def test_silence_takes_three_checks() -> None:
     async def main() -> None:
         world = World()

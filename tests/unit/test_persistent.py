@@ -9,6 +9,7 @@ import pytest
 
 from nacos_core import _core, commands
 from nacos_core.config.service import ConfigService
+from nacos_core.errors import CommandRefused, NacosCoreError, NotReady, OutcomeUnknown
 from nacos_core.namespaces.service import NamespaceService
 from nacos_core.server import persistent
 from nacos_core.server.compatibility import Compatibility
@@ -140,6 +141,22 @@ def test_a_snapshot_is_restored_beside_ephemeral_instances() -> None:
     other.restore_snapshot(data, 1)
     assert [host["ip"] for host in hosts(other)] == ["10.0.0.1", "10.0.0.2"]
     assert other.freeze().encode() == data
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NotReady("there is no leader"), 503),
+        (OutcomeUnknown("it is not known"), 504),
+        (CommandRefused("it makes no sense"), 400),
+    ],
+)
+def test_what_the_log_does_not_take_is_an_error_with_its_reason(error: NacosCoreError, status: int) -> None:
+    world = World()
+    world.context.propose = lambda command, complete: complete(error)
+    answer = world.answer()
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert str(error).encode() in answer.partition(b"\r\n\r\n")[2]
 
 
 def test_what_was_taken_is_there_after_a_restart() -> None:

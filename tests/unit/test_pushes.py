@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -64,9 +65,29 @@ class Hub:
     def push_config_change_to(self, connection: int, *key: str) -> int | None:
         return self._send(connection, "config") if connection in self.subscribers else None
 
+    def service_info(self, *key_and_view: Any, grouped_name: bool) -> bytes:
+        assert grouped_name, "1.x clients know services so"
+        return b"{}"
+
     def close_connection(self, connection: int) -> None:
         self.closed.append(connection)
         self.subscribers.pop(connection, None)
+
+
+class Datagrams:
+    """As much of the UDP port as pushing uses; writes down what is sent, and when."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, tuple[str, int], bytes]] = []
+        self.on_acknowledged: Any = None
+
+    def push(self, address: tuple[str, int], service: bytes) -> tuple[int, bytes]:
+        stamp = len(self.sent)
+        self.send(address, b"%d" % stamp)
+        return stamp, b"%d" % stamp
+
+    def send(self, address: tuple[str, int], datagram: bytes) -> None:
+        self.sent.append((trio.current_time(), address, datagram))
 
 
 class Configs:
@@ -94,12 +115,13 @@ class World:
         self.hub.subscribers[7] = None
         self.configs = Configs()
         self.is_ready = True
+        self.datagrams = Datagrams()
         self.pushes = Pushes(
             hub=self.hub,  # type: ignore[arg-type]
             state_machine=self.configs,  # type: ignore[arg-type]
             wall_clock=lambda: 0,
             merge_seconds=0.1,
-            udp_port=None,
+            udp_port=self.datagrams,  # type: ignore[arg-type]
             is_ready=lambda: self.is_ready,
         )
         self.began = trio.current_time()
@@ -156,6 +178,23 @@ async def test_a_service_is_pushed_again_until_it_is_acknowledged(autojump_clock
         await trio.sleep(100)
         assert len(world.times) == 3
         assert world.hub.closed == []
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+async def test_a_datagram_is_sent_once_more_if_nobody_acknowledges_it(
+    autojump_clock: trio.testing.MockClock, is_acknowledged: bool
+) -> None:
+    address = ("10.0.0.1", 9)
+    fields = dict(zip(("namespace", "group", "service"), SERVICE, strict=True))
+    async with a_world() as world:
+        subscribed = SimpleNamespace(**fields, ip=address[0], port=address[1], clusters="", agent="a")
+        world.pushes.udp_subscribed(subscribed)  # type: ignore[arg-type]
+        world.service_changes()
+        if is_acknowledged:
+            world.datagrams.on_acknowledged(address, 0)
+        await trio.sleep(100)
+        sent = [(round(when - world.began, 3), to, datagram) for when, to, datagram in world.datagrams.sent]
+        assert sent == [(0.0, address, b"0"), (10.0, address, b"0")][: 1 if is_acknowledged else 2]
 
 
 async def test_who_has_unsubscribed_is_not_pushed_to_again(autojump_clock: trio.testing.MockClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,7 +124,10 @@ def test_subscribers_of_a_service_are_shown_by_connection_and_by_udp(node: NodeP
         udp.bind(("127.0.0.1", 0))
         query = {"serviceName": name, "udpPort": udp.getsockname()[1], "clusters": "a"}
         agent = {"User-Agent": "Nacos-Java-Client:v1.4.7"}
+        metrics = partial(get, node, f"{ADMIN}/ops/metrics", onlyStatus="false")
+        before = metrics()["subscribeCount"]
         assert call_http(node.port, "GET", phrases.V1_LIST, query, headers=agent).status == 200
+        assert metrics()["subscribeCount"] == before + 1
         for base in (ADMIN, "/nacos/v3/console/ns"):
             page = get(node, f"{base}/service/subscribers", serviceName=name)
             assert (page["totalCount"], page["pageNumber"], page["pagesAvailable"]) == (2, 1, 1)

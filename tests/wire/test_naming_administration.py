@@ -160,6 +160,49 @@ def test_protection_is_reached_where_the_ratio_is_equal(operator: Operator) -> N
     assert operator.listed()["reachProtectionThreshold"] is False
 
 
+def test_every_list_is_protected_and_says_so(operator: Operator, connection: GrpcConnection) -> None:
+    """Of the clusters together half of the instances are healthy, of each alone all or none."""
+    operator.register(clusterName="c1")
+    operator.register(port=81, clusterName="c2", healthy="false")
+    connection.call("SubscribeServiceRequest", phrases.subscribe(operator.name))
+    operator.call("PUT", f"{V1}/service", protectThreshold="0.5")
+
+    def ask(kind: str, body: dict[str, Any]) -> Any:
+        return connection.call(kind, body).body["serviceInfo"]
+
+    lists = (
+        lambda cluster: operator.listed(clusters=cluster),
+        lambda cluster: operator.call("GET", "/nacos/v2/ns/instance/list", clusterName=cluster).json["data"],
+        lambda cluster: ask("ServiceQueryRequest", phrases.query(operator.name, cluster)),
+        lambda cluster: ask("SubscribeServiceRequest", phrases.subscribe(operator.name, cluster)),
+    )
+    for listed in lists:
+        for cluster, is_reached, healths in (("", True, [True, True]), ("c1", False, [True]), ("c2", True, [True])):
+            info = listed(cluster)
+            assert (info["reachProtectionThreshold"], [host["healthy"] for host in info["hosts"]]) == (
+                is_reached,
+                healths,
+            )
+    client_list = "/nacos/v3/client/ns/instance/list"
+    assert [host["healthy"] for host in operator.call("GET", client_list, clusterName="c2").json["data"]] == [True]
+    connection.call("SubscribeServiceRequest", phrases.subscribe(operator.name))
+    operator.register(port=82, clusterName="c1")
+    operator.register(port=83, clusterName="c2", healthy="false")
+    connection.wait_push(
+        "NotifySubscriberRequest",
+        5,
+        lambda body: body["serviceInfo"]["reachProtectionThreshold"] and len(body["serviceInfo"]["hosts"]) == 4,
+    )
+
+
+def test_without_data_of_clients_a_selector_of_labels_leaves_nothing_out(operator: Operator) -> None:
+    operator.register()
+    selector = json.dumps({"type": "label", "expression": "CONSUMER.label.zone = PROVIDER.label.zone"})
+    assert done(operator.call("PUT", f"{V1}/service", protectThreshold="0", selector=selector))
+    assert len(operator.listed()["hosts"]) == 1
+    assert operator.detail()["selector"]["type"] == "label"
+
+
 def test_lists_of_services(operator: Operator) -> None:
     operator.register()
     operator.register(port=81, healthy="false", clusterName="c1")
@@ -255,7 +298,10 @@ def test_one_instance_is_shown(operator: Operator) -> None:
     assert is_result(operator.instance("GET", f"{V3}/instance"), 404, 20004)
     for path, cluster, count in (("instance/list", "c1", 1), ("instance/list", "", 1), ("instance/list", "c2", 0)):
         assert len(operator.call("GET", f"{V3}/{path}", clusterName=cluster).json["data"]) == count
-    assert operator.call("GET", f"{V3}/instance/list", healthyOnly="true").json["data"] != []
+    operator.register(port=81, healthy="false")
+    for healthy_only, expected in (("true", [80]), ("false", [80, 81])):
+        shown = operator.call("GET", f"{V3}/instance/list", healthyOnly=healthy_only).json["data"]
+        assert phrases.ports(shown) == expected
 
 
 def test_bad_parameters_of_an_instance_are_named(operator: Operator) -> None:
