@@ -726,10 +726,26 @@ class Hub:
         now_ms: int,
         source_user: str | None = None,
         source_ip: str | None = None,
-    ) -> tuple[str | None, bool]:
+    ) -> tuple[str | list[str] | None, bool]:
         """Makes it what it was before the event: the md5, or None if it was not there; and whether that is a change.
+        Or a refusal, [kind, words], as of `put_configs`: it would be over a quota.
 
         ValueError: that is not one of its events."""
+
+    def describe_config(
+        self,
+        namespace: str,
+        group: str,
+        data_id: str,
+        *,
+        description: str | None,
+        tags: str | None,
+        now_ms: int,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> bool:
+        """Sets description and tags, and leaves the content as it is: None leaves one of them, too, and an empty text
+        takes it away. Whether there is such a config."""
 
     def config_md5(self, namespace: str, group: str, data_id: str) -> str:
         """Empty if there is no such config."""
@@ -737,13 +753,29 @@ class Hub:
     def config_count(self, namespace: str | None = None) -> int:
         """Of one namespace, or of all."""
 
+    def set_config_quotas(
+        self,
+        quotas: Sequence[tuple[str, str, int, int]],
+        *,
+        enforced: bool,
+        cluster_count: int,
+        namespace_count: int,
+        content_bytes: int,
+    ) -> None:
+        """Sets all quotas of configs: (namespace, group, count, bytes) for each that has its own, a namespace having no
+        group, and 0 saying nothing; and what holds for all others. What is there stays, however much it is."""
+
+    def config_quota(self, namespace: str, group: str | None = None) -> tuple[int, int, int]:
+        """Of a namespace or of a group of one: how many configs it has, how many it may have, and how many bytes each
+        of them, whether that is enforced or not."""
+
     def config_list(self, namespace: str, v3: bool) -> bytes:
         """All configs of a namespace without their contents, as a JSON array in the words of v3 or of v1."""
 
     def search_configs(self, search: ConfigSearch) -> bool:
         """Carries on with a search for about a millisecond at most; whether it is done."""
 
-    # Gray releases. What refuses is an outcome, [kind, words]: "cas" and "grays" (too many), or "absent".
+    # Gray releases. What refuses is an outcome, [kind, words]: "cas" and "grays" (too many), "absent", or a quota.
     def publish_gray(
         self,
         namespace: str,
@@ -838,7 +870,8 @@ class Hub:
         """Stores one after the other. Gives the outcome of each, and the positions of those that changed a content.
 
         An outcome is the md5, or a refusal, [kind, words]: "exists" where there is a config that must not be there,
-        "cas" where there is one of another md5 than the one named, "refused" where the publication makes no sense."""
+        "cas" where there is one of another md5 than the one named, "refused" where the publication makes no sense,
+        "quota.cluster", "quota.namespace", "quota.group" and "quota.size" where it would be too much."""
 
     # Snapshots of configs with their history and persistent instances.
     def freeze(self) -> Frozen:

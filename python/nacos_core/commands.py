@@ -114,6 +114,37 @@ class RollbackConfig(_Command, frozen=True, tag="config.rollback"):
     source_ip: str | None = None
 
 
+class DescribeConfig(_Command, frozen=True, tag="config.describe"):
+    """Change what is said of a configuration, and not its content; None leaves it, an empty text takes it away."""
+
+    namespace: str
+    group: str
+    data_id: str
+    description: str | None
+    tags: str | None
+    source_user: str | None = None
+    source_ip: str | None = None
+
+
+class SetConfigQuota(_Command, frozen=True, tag="quota.set"):
+    """Set what a namespace, or a group of one, may have; None leaves it, 0 makes it what all others may have."""
+
+    namespace: str
+    group: str
+    """Empty: the namespace itself."""
+    count_max: int | None
+    content_bytes_max: int | None
+
+
+class SetQuotaDefaults(_Command, frozen=True, tag="quota.defaults"):
+    """Set what all may have that have no quota of their own, and whether any quota is enforced."""
+
+    is_enforced: bool
+    cluster_count_max: int
+    namespace_count_max: int
+    content_bytes_max: int
+
+
 class CreateNamespace(_Command, frozen=True, tag="namespace.create"):
     """Create a namespace; refused if there is one of this id."""
 
@@ -209,6 +240,9 @@ Command: TypeAlias = (
     | PromoteGray
     | TrimHistory
     | RollbackConfig
+    | DescribeConfig
+    | SetConfigQuota
+    | SetQuotaDefaults
     | CreateNamespace
     | UpdateNamespace
     | RemoveNamespace

@@ -1,5 +1,7 @@
 """What can go wrong, by what the caller can do about it."""
 
+from enum import Enum
+
 
 class NacosCoreError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -70,6 +72,24 @@ class TooManyGrays(CommandRefused):
 
 class GrayAbsent(CommandRefused):
     """There is no gray release of that name; the message names it."""
+
+
+class QuotaLevel(Enum):
+    """Whose quota it is."""
+
+    CLUSTER = "cluster"
+    NAMESPACE = "namespace"
+    GROUP = "group"
+    SIZE = "size"
+    """Of one content."""
+
+
+class OverQuota(CommandRefused):
+    """There would be more configurations, or a larger one, than there may be; the message names limit and value."""
+
+    def __init__(self, level: QuotaLevel, text: str) -> None:
+        super().__init__(text)
+        self.level = level
 
 
 class AlreadyExists(CommandRefused):

@@ -73,12 +73,21 @@ BACKGROUND_COUNT_MAX: Final = 64
 LONG_POLLS_COUNT_MAX: Final = 100_000
 LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
 
+# Quotas of configurations unless a setting says otherwise (docs/quotas.md, protocol/semantics.md section 4, "Size")
+QUOTA_CLUSTER_COUNT: Final = 100_000
+QUOTA_NAMESPACE_COUNT: Final = 200
+QUOTA_CONTENT_BYTES: Final = 100 * 1024
+QUOTA_COUNT_MAX: Final = 2**31 - 1
+"""The largest quota, of counts and of bytes."""
+QUOTAS_COUNT_MAX: Final = 10_000
+"""Namespaces and groups with a quota of their own. Part of what the log means."""
+QUOTA_CHECK_SECONDS: Final = 1.0
+"""How often a node looks whether it leads and has other settings than those that hold."""
+
 # Namespaces (protocol/semantics.md section 5)
 NAMESPACE_ID_CHARACTERS_MAX: Final = 128
 NAMESPACE_NAME_CHARACTERS_MAX: Final = 256
 NAMESPACE_DESCRIPTION_CHARACTERS_MAX: Final = 256
-NAMESPACE_QUOTA_COUNT: Final = 200
-"""What is shown; it is not enforced, as the existing server does not by default."""
 
 # Locks (protocol/grpc.md section 6)
 LOCK_MS_DEFAULT: Final = 30_000

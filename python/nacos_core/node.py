@@ -28,6 +28,7 @@ from nacos_core.drivers.metadata import run_metadata_expiry
 from nacos_core.drivers.observing import Observing
 from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
+from nacos_core.drivers.quotas import QuotaSettings
 from nacos_core.drivers.raft import RaftDriver
 from nacos_core.drivers.schemas import SchemaGate
 from nacos_core.drivers.stalls import Stalls
@@ -230,6 +231,7 @@ class Node:
             ),
             distro=self._distro,
             switches=lambda: self._state_machine.switches,
+            quota_defaults=lambda: self._state_machine.quotas.defaults,
             observing=self._observing,
             health=self._health,
             pushes=self._pushes,
@@ -333,6 +335,8 @@ class Node:
         start(self._lock_expiry)
         if self._health is not None:
             start(self._health.run)
+        quotas = QuotaSettings(self.settings, self._state_machine.quotas, self._writes, self.raft)
+        await quotas.start(self._nursery)
         if self.settings.auth and self.raft.machine.is_alone:
             await self._ensure_administrator()
         elif self.settings.auth:

@@ -41,6 +41,14 @@ class Settings:
     """What happened to configurations before that is forgotten; the leader's counts."""
     config_history_count: int = limits.HISTORY_KEEP_COUNT
     """But for the last events of each that exists, so many."""
+    config_quota: bool = False
+    """Whether quotas of configurations are enforced. This and the next three hold as the leader has them."""
+    config_quota_cluster: int = limits.QUOTA_CLUSTER_COUNT
+    """Configurations of all namespaces together."""
+    config_quota_namespace: int = limits.QUOTA_NAMESPACE_COUNT
+    """Those of a namespace that has no quota of its own."""
+    config_quota_bytes: int = limits.QUOTA_CONTENT_BYTES
+    """The content of one, unless its namespace or group says otherwise."""
     cluster: str | None = None
     """The members that begin together: ``host:port`` of each, by commas, this node among them."""
     join: str | None = None
@@ -189,6 +197,25 @@ OPTIONS: Final = (
         _number(1, 10_000),
         "the last changes of each configuration that are remembered however old they are (10)",
         "COUNT",
+    ),
+    Option("config_quota", _switch, "enforce quotas of configurations (off); as the leader has it", "on|off"),
+    Option(
+        "config_quota_cluster",
+        _number(1, limits.QUOTA_COUNT_MAX),
+        "configurations of all namespaces together (100000)",
+        "COUNT",
+    ),
+    Option(
+        "config_quota_namespace",
+        _number(1, limits.QUOTA_COUNT_MAX),
+        "configurations of a namespace without a quota of its own (200)",
+        "COUNT",
+    ),
+    Option(
+        "config_quota_bytes",
+        _number(1, limits.QUOTA_COUNT_MAX),
+        "the content of a configuration, unless its namespace or group says otherwise (102400)",
+        "BYTES",
     ),
     Option(
         "empty_service_ms",

@@ -16,6 +16,7 @@ from nacos_core.commands import (
     Command,
     CreateNamespace,
     DeregisterPersistent,
+    DescribeConfig,
     ExpireLocks,
     PromoteGray,
     PublishConfig,
@@ -27,12 +28,23 @@ from nacos_core.commands import (
     RemoveNamespace,
     RollbackConfig,
     SetAdministrator,
+    SetConfigQuota,
+    SetQuotaDefaults,
     SetSwitch,
     TrimHistory,
     UpdateNamespace,
 )
 from nacos_core.config import gray
-from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, GrayAbsent, TooManyGrays
+from nacos_core.config.quotas import Quota, QuotaDefaults, Quotas
+from nacos_core.errors import (
+    AlreadyExists,
+    CasMismatch,
+    CommandRefused,
+    GrayAbsent,
+    OverQuota,
+    QuotaLevel,
+    TooManyGrays,
+)
 from nacos_core.locks.state import Lock, Locks
 from nacos_core.namespaces.state import Namespace, Namespaces
 from nacos_core.naming.switches import Switches, with_entry
@@ -75,6 +87,8 @@ class _Snapshot(msgspec.Struct, array_like=True):
     namespaces: list[Namespace]
     locks: list[Lock] = []
     switches: Switches = Switches()
+    quota_defaults: QuotaDefaults = QuotaDefaults()
+    quotas: list[Quota] = []
 
 
 class _Frozen:
@@ -87,12 +101,15 @@ class _Frozen:
         namespaces: list[Namespace],
         locks: list[Lock],
         switches: Switches,
+        quotas: Quotas,
     ) -> None:
         self._administrator = administrator
         self._stores = stores
         self._namespaces = namespaces
         self._locks = locks
         self._switches = switches
+        self._quota_defaults = quotas.defaults
+        self._quotas = list(quotas)
 
     def encode(self) -> bytes:
         snapshot = _Snapshot(
@@ -102,6 +119,8 @@ class _Frozen:
             self._namespaces,
             self._locks,
             self._switches,
+            self._quota_defaults,
+            self._quotas,
         )
         return msgspec.msgpack.encode(snapshot)
 
@@ -117,6 +136,8 @@ def read_outcome(raw: RawOutcome) -> Outcome:
             return TooManyGrays(text)
         case ["absent", text]:
             return GrayAbsent(text)
+        case [str(kind), text] if kind.startswith("quota."):
+            return OverQuota(QuotaLevel(kind.removeprefix("quota.")), text)
         case [_, text]:
             return CommandRefused(text)
         case str() | int() | None:
@@ -135,6 +156,7 @@ class StateMachine:
         self.namespaces = Namespaces()
         self.locks = Locks()
         self.switches = Switches()
+        self.quotas = Quotas(hub)
         self._changed_configs: dict[ConfigKey, None] = {}
         self._changed_grays: dict[ConfigKey, None] = {}
 
@@ -171,7 +193,14 @@ class StateMachine:
 
     def freeze(self) -> _Frozen:
         """Everything that was applied, for ``restore``."""
-        return _Frozen(self.administrator, self._hub.freeze(), list(self.namespaces), list(self.locks), self.switches)
+        return _Frozen(
+            self.administrator,
+            self._hub.freeze(),
+            list(self.namespaces),
+            list(self.locks),
+            self.switches,
+            self.quotas,
+        )
 
     def restore(self, data: bytes) -> None:
         """Replaces the state.
@@ -189,6 +218,7 @@ class StateMachine:
         self.namespaces.replace(snapshot.namespaces)
         self.locks.replace(snapshot.locks)
         self._set_switches(snapshot.switches)
+        self.quotas.replace(snapshot.quota_defaults, snapshot.quotas)
 
     def _decode(self, encoded: msgspec.Raw) -> Command | list[str]:
         try:
@@ -200,7 +230,7 @@ class StateMachine:
     def _apply_one(self, index: int, stamped_ms: int, command: Command) -> RawOutcome:
         try:
             return self._apply(index, stamped_ms, command)
-        except ValueError as error:
+        except (ValueError, CommandRefused) as error:
             return ["refused", str(error)]
         except Exception as error:
             _logger.exception("a command of the log cannot be applied")
@@ -218,6 +248,23 @@ class StateMachine:
                 return str(self._hub.trim_history(before_ms, keep_count, after_id, look_count) or "")
             case RollbackConfig():
                 return self._roll_back(stamped_ms, command)
+            case DescribeConfig(namespace, group, data_id, description, tags, source_user, source_ip):
+                return self._hub.describe_config(
+                    namespace,
+                    group,
+                    data_id,
+                    description=description,
+                    tags=tags,
+                    now_ms=stamped_ms,
+                    source_user=source_user,
+                    source_ip=source_ip,
+                )
+            case SetConfigQuota():
+                self.quotas.set(command)
+                return None
+            case SetQuotaDefaults():
+                self.quotas.set_defaults(QuotaDefaults(*msgspec.structs.astuple(command)))
+                return None
             case CreateNamespace(namespace, name, description):
                 return self.namespaces.create(Namespace(namespace, name, description))
             case UpdateNamespace(namespace, name, description):
@@ -282,9 +329,9 @@ class StateMachine:
             changed[key] = None
         return outcome
 
-    def _roll_back(self, stamped_ms: int, command: RollbackConfig) -> str | bool:
+    def _roll_back(self, stamped_ms: int, command: RollbackConfig) -> RawOutcome:
         key = (command.namespace, command.group, command.data_id)
-        md5, is_changed = self._hub.roll_back_config(
+        outcome, is_changed = self._hub.roll_back_config(
             *key,
             command.event_id,
             now_ms=stamped_ms,
@@ -293,4 +340,4 @@ class StateMachine:
         )
         if is_changed:
             self._changed_configs[key] = None
-        return is_changed if md5 is None else md5
+        return is_changed if outcome is None else outcome

@@ -43,6 +43,7 @@ DICTIONARY = {
     "ids": IDS,
     "instances": ('[{"ip":"10.0.0.1","port":80}]', "[]", "[null]", "{}"),
     "ip": ("10.0.0.1", "10.0.0.2", "::1", "127.0.0.1"),
+    **dict.fromkeys(("quota", "maxSize", "maxAggrCount", "maxAggrSize"), ("1000", "0", "-1", "2147483648")),
     "metadata": METADATA,
     "namespaceName": ("made", "@"),
     "policy": ("ABORT", "SKIP", "OVERWRITE", "nonsense"),

@@ -21,7 +21,7 @@ CORE = ROOT / "rust" / "core" / "src" / "serve"
 
 CALL_METHODS = {"text", "required", "flag", "optional_flag", "number", "whole_number"}
 """Of naming_call.Call: all texts that they are given are names."""
-NAMED_THIRD = {"required", "_required", "_required_v1", "integer", "positive"}
+NAMED_THIRD = {"required", "_required", "_required_v1", "integer", "optional_integer", "positive"}
 """Functions of (version or context, request, name, ...)."""
 NOT_DESCRIBED = {"header content-type"}
 """What every body has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import trio
 import nacos_core
 from nacos_core import limits
 from nacos_core.embedded_cluster import EmbeddedCluster, _free_ports
+from nacos_core.errors import OverQuota
 from nacos_core.settings import Settings
 from wire.client import HttpAnswer, call_http
 
@@ -255,3 +257,43 @@ async def test_a_cluster_that_begins_is_ready_before_anybody_leads(tmp_path: Pat
                     await trio.sleep(0.01)
             assert not any(node.raft.leader_id for node in cluster.nodes)
             nursery.cancel_scope.cancel()
+
+
+async def test_quotas_are_those_of_the_leader_and_hold_at_every_node(tmp_path: Path) -> None:
+    ports = _free_ports(3)
+    listed = ",".join(f"127.0.0.1:{port}" for port in ports)
+    settings = [
+        Settings(port=port, data=tmp_path / str(port), cluster=listed, config_quota=True, config_quota_namespace=5)
+        for port in ports
+    ]
+    with trio.fail_after(WITHIN_SECONDS):
+        async with trio.open_nursery() as nursery:
+            cluster = EmbeddedCluster(settings, nursery)
+            await cluster.start_all()
+            await is_enforced_at(cluster)
+            taken: list[str] = []
+
+            async def publish(node: nacos_core.Node, name: str) -> None:
+                with contextlib.suppress(OverQuota):
+                    await node.config.publish(name, "1")
+                    taken.append(name)
+
+            async with trio.open_nursery() as publishing:
+                for number in range(30):
+                    publishing.start_soon(publish, cluster.nodes[number % 3], str(number))
+            assert len(taken) == 5
+            follower = next(node for node in cluster.nodes if not node.raft.is_leader)
+            with pytest.raises(OverQuota, match="namespace 'public' has 5 configurations, and its quota is 5"):
+                await follower.config.publish("one-more", "1")
+            await follower.config.publish(taken[0], "2")
+            for name in taken:
+                for node in cluster.nodes:
+                    await content_at(node, name, b"2" if name == taken[0] else b"1")
+            nursery.cancel_scope.cancel()
+
+
+async def is_enforced_at(cluster: EmbeddedCluster) -> None:
+    for node in cluster.nodes:
+        ask = partial(call_http, node.http_port or 0, "GET", "/nacos/v3/admin/cs/capacity")
+        while not (await trio.to_thread.run_sync(ask)).json["data"]["enforced"]:  # noqa: ASYNC110
+            await trio.sleep(0.01)

@@ -76,6 +76,7 @@ class World:
             why_not_ready=lambda: "",
             distro=None,
             switches=lambda: self.log.machine.switches,
+            quota_defaults=lambda: self.log.machine.quotas.defaults,
             observing=None,  # type: ignore[arg-type]
             health=None,
             pushes=None,  # type: ignore[arg-type]

@@ -88,16 +88,6 @@ def test_compare_and_set(config: Config, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [V2, *V3])
-def test_create_only(config: Config, path: str) -> None:
-    assert config.ask("POST", path, content="1", createOnly="true").json == DONE
-    answer = config.ask("POST", path, content="2", createOnly="true")
-    text = "config already exist"
-    assert (answer.status, answer.json) == (409, {"code": 20005, "message": "resource conflict", "data": text})
-    assert config.detail()["content"] == "1"
-    assert config.ask("POST", path, content="2", createOnly="false").json == DONE
-
-
-@pytest.mark.parametrize("path", [V2, *V3])
 def test_what_is_wrong_is_named(config: Config, path: str) -> None:
     group = "groupName" if "/v3/" in path else "group"
     for fields, code, words in (

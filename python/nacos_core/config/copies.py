@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from nacos_core.errors import AlreadyExists, InvalidParameter, NacosCoreError
+from nacos_core.errors import AlreadyExists, InvalidParameter, NacosCoreError, OverQuota
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -44,7 +44,8 @@ class ApplyAll(Protocol):
 
 
 class Copied(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What became of them, in the words of the protocol."""
+    """What became of them, in the words of the protocol. What failed has a message beside its name, unless that is only
+    that there is one."""
 
     succ_count: int
     skip_count: int
@@ -58,7 +59,8 @@ async def write(commands: "Sequence[PublishConfig]", policy: Policy, apply_all: 
     """Publishes them in order.
 
     Raises:
-        NacosCoreError: one was not written, for another reason than that there is one of its name.
+        NacosCoreError: one was not written, for another reason than that there is one of its name, or that it would be
+            over a quota.
     """
     replaces = policy is Policy.OVERWRITE
     commands = [msgspec.structs.replace(command, create_only=not replaces) for command in commands]
@@ -70,6 +72,8 @@ async def write(commands: "Sequence[PublishConfig]", policy: Policy, apply_all: 
         match result:
             case AlreadyExists() if aborts:
                 copied.fail_data.append(_name(command))
+            case OverQuota():
+                copied.fail_data.append(_name(command) | {"message": str(result)})
             case AlreadyExists():
                 copied.skip_count += 1
                 copied.skip_data.append(_name(command))

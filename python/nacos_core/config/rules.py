@@ -92,16 +92,21 @@ def check_attributes(publication: PublishConfig) -> None:
     Raises:
         ConfigRefused: names the attribute that is too long.
     """
-    if publication.tags:
-        tags = publication.tags.split(",")
-        if len(tags) > limits.CONFIG_TAGS_COUNT_MAX:
-            raise ConfigRefused("too much config_tags")
-        if any(len(tag) > limits.CONFIG_TAG_CHARACTERS_MAX for tag in tags):
-            raise ConfigRefused("too long tag")
-    _check_length("desc", publication.description, limits.DESCRIPTION_CHARACTERS_MAX)
+    check_description(publication.description, publication.tags)
     _check_length("use", publication.use, limits.USE_CHARACTERS_MAX)
     _check_length("effect", publication.effect, limits.EFFECT_CHARACTERS_MAX)
     _check_length("schema", publication.schema, limits.SCHEMA_CHARACTERS_MAX)
+
+
+def check_description(description: str | None, tags: str | None) -> None:
+    """Raises ``ConfigRefused`` for a description that is too long, for too many tags or one that is too long."""
+    if tags:
+        each = tags.split(",")
+        if len(each) > limits.CONFIG_TAGS_COUNT_MAX:
+            raise ConfigRefused("too much config_tags")
+        if any(len(tag) > limits.CONFIG_TAG_CHARACTERS_MAX for tag in each):
+            raise ConfigRefused("too long tag")
+    _check_length("desc", description, limits.DESCRIPTION_CHARACTERS_MAX)
 
 
 def _check_length(name: str, value: str | None, characters_max: int) -> None:

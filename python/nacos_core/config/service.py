@@ -2,7 +2,7 @@
 
 from typing import TypedDict, Unpack
 
-from nacos_core.commands import PublishConfig, RemoveConfig
+from nacos_core.commands import DescribeConfig, PublishConfig, RemoveConfig
 from nacos_core.config import rules
 from nacos_core.config.validation import Validation
 
@@ -59,6 +59,31 @@ class ConfigService:
         rules.check_attributes(command)
         self._validation.check(namespace, group, data_id, command.type, content)
         return command
+
+    def description(
+        self,
+        tenant: str | None,
+        group: str,
+        data_id: str,
+        description: str | None,
+        tags: str | None,
+        *,
+        source_user: str | None = None,
+        source_ip: str | None = None,
+    ) -> DescribeConfig:
+        """The command that changes what is said of a configuration. None: that stays; empty: it goes.
+
+        Raises:
+            ParameterRefused: a name breaks the rules of names.
+            ConfigRefused: a name is blank, something is too long, or nothing is to be changed.
+        """
+        namespace = rules.namespace_of(tenant)
+        rules.check_key(namespace, group, data_id)
+        rules.check_key_present(group, data_id)
+        rules.check_description(description, tags)
+        if description is None and tags is None:
+            raise rules.ConfigRefused("neither description nor tags are given: there is nothing to change")
+        return DescribeConfig(namespace, group, data_id, description, tags, source_user, source_ip)
 
     def removal(
         self,

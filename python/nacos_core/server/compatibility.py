@@ -55,7 +55,7 @@ _CLIENT: Final = {
 _ADMIN: Final = (
     _below("v1/core/cluster/", "self", "nodes", "simple/nodes", "health")
     | _below("v2/core/cluster/node/", "self", "list", "self/health")
-    | _below("v1/cs/", "configs/listener", "listener")
+    | _below("v1/cs/", "configs/listener", "listener", "capacity")
     | _below("v1/ns/", "instance", "instance/metadata/batch", "instance/statuses", "cluster")
     | _below("v1/ns/health", "", "/checkers", "/instance", "/server")
     | _below("v1/ns/service", "", "/names", "/subscribers", "/selector/types")

@@ -11,7 +11,7 @@ from nacos_core import _core, limits
 from nacos_core.commands import RemoveConfig
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused
-from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError, TooManyGrays
+from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError, OverQuota, TooManyGrays
 from nacos_core.server import gray_http, pages
 from nacos_core.server.context import Context, Result
 from nacos_core.server.description import ATTRIBUTES, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
@@ -166,8 +166,8 @@ def finish(version: Version, context: Context, request: "HttpRequest", result: R
     match result:
         case CasMismatch():
             refuse(version, context, request, Refused(500, pages.CONFLICT, str(result)))
-        case AlreadyExists():
-            refuse(version, context, request, Refused(409, pages.CONFLICT, str(result)))
+        case AlreadyExists() | OverQuota():
+            refuse(version, context, request, result)
         case TooManyGrays():
             refuse(version, context, request, Refused(400, pages.GRAY_COUNT, str(result)))
         case CommandRefused():

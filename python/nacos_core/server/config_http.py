@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import CasMismatch, CommandRefused, InvalidParameter, NacosCoreError
+from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, InvalidParameter, NacosCoreError
 from nacos_core.server import config_change_http, config_copy_http, config_list_http, gray_http, pages
 from nacos_core.server.context import Context, Result, status_of
 from nacos_core.server.description import ATTRIBUTES, GROUP, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
-from nacos_core.server.versions import V1
+from nacos_core.server.versions import V1, cause
 from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def query_v3(context: Context, request: "HttpRequest") -> None:
 
 
 @takes(
-    optional=(*KEY, "content", NAMESPACE, *ATTRIBUTES, TAGS, SOURCE_USER, "clone", "import", "namespace"),
+    optional=(*KEY, "content", NAMESPACE, *ATTRIBUTES, TAGS, SOURCE_USER, "createOnly", "clone", "import", "namespace"),
     in_query=("clone", "import", "policy", "targetNamespaceId", "namespace"),
     headers=gray_http.PUBLISH_HEADERS,
-    statuses=(500,),
+    statuses=(409, 500),
     also=(config_copy_http.clone, config_copy_http.import_archive),
 )
 def publish_v1(context: Context, request: "HttpRequest") -> None:
@@ -140,6 +140,7 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
             request.parameters["content"],
             get("type"),
             cas_md5=header("casmd5") or get("casMd5") or "",
+            create_only=get("createOnly", "").lower() == "true",
             encrypted_data_key=get("encryptedDataKey") or "",
             description=get("desc"),
             application=get("appName"),
@@ -189,8 +190,10 @@ def _finish(context: Context, request: "HttpRequest", result: Result) -> None:
     match result:
         case CasMismatch():
             _reply(context, request, 500, b"false")
+        case AlreadyExists():
+            _reply(context, request, 409, cause(result))
         case CommandRefused() | InvalidParameter():
-            _reply(context, request, 400, f"caused: {result};".encode())
+            _reply(context, request, 400, cause(result))
         case NacosCoreError():
             _reply(context, request, status_of(result), f"caused: {result};".encode())
         case _:

@@ -33,7 +33,7 @@ _ATTRIBUTES: Final = (
     *("createTime", "modifyTime", "createUser", "createIp"),
     *("desc", "use", "effect", "type", "schema", "configTags"),
 )
-_ABSENT: Final = "Config not exist, please publish Config first."
+ABSENT: Final = "Config not exist, please publish Config first."
 
 
 @takes(
@@ -86,7 +86,7 @@ def detail(version: Version, context: Context, request: "HttpRequest") -> None:
         key = key_of(version, request)
         config = context.hub.get_config(*key)
         if config is None:
-            raise Refused(404, pages.NOT_FOUND, _ABSENT)
+            raise Refused(404, pages.NOT_FOUND, ABSENT)
     except (Refused, ParameterRefused) as error:
         refuse(version, context, request, error)
     else:
@@ -100,7 +100,7 @@ def attributes_v1(context: Context, request: "HttpRequest") -> None:
         key = key_of(V1, request)
         config = context.hub.get_config(*key)
         if config is None:
-            raise Refused(404, pages.NOT_FOUND, _ABSENT)
+            raise Refused(404, pages.NOT_FOUND, ABSENT)
     except (Refused, ParameterRefused) as error:
         refuse(V1, context, request, error)
         return

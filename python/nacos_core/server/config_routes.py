@@ -4,9 +4,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nacos_core.server import (
+    capacity_http,
     config_change_http,
     config_copy_http,
     config_list_http,
+    config_metadata_http,
     gray_http,
     listener_http,
     rollback_http,
@@ -42,6 +44,7 @@ CONFIG_ROUTES: "Final[dict[tuple[str, str], Handler]]" = {
     **_both("DELETE", "", partial(config_change_http.remove, V3)),
     ("DELETE", f"{_ADMIN}/batch"): partial(config_change_http.remove_by_ids, V3),
     ("DELETE", f"{_CONSOLE}/batchDelete"): partial(config_change_http.remove_by_ids, V3),
+    **_both("PUT", "/metadata", config_metadata_http.describe),
     **_both("GET", "/beta", partial(gray_http.query_beta, V3)),
     **_both("DELETE", "/beta", partial(gray_http.remove_beta, V3)),
     **_both("GET", "/gray/list", gray_http.list_all),
@@ -59,6 +62,11 @@ CONFIG_ROUTES: "Final[dict[tuple[str, str], Handler]]" = {
     **_both("GET", "/listener", partial(listener_http.of_config, V3)),
     ("GET", "/nacos/v3/admin/cs/listener"): partial(listener_http.of_client, V3),
     ("GET", f"{_CONSOLE}/listener/ip"): partial(listener_http.of_client, V3),
+    **{
+        (method, path): partial(handler, version)
+        for path, version in (("/nacos/v1/cs/capacity", V1), ("/nacos/v3/admin/cs/capacity", V3))
+        for method, handler in (("GET", capacity_http.query), ("POST", capacity_http.change))
+    },
     **{("POST", f"{path}/rollback"): rollback_http.roll_back for path in _HISTORIES},
     **{("GET", f"{path}/diff"): rollback_http.difference for path in _HISTORIES},
 }

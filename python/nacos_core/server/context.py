@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.clock import WallClock
     from nacos_core.commands import Command
+    from nacos_core.config.quotas import QuotaDefaults
     from nacos_core.config.service import ConfigService
     from nacos_core.drivers.background import Background
     from nacos_core.drivers.distro import DistroDriver
@@ -60,6 +61,8 @@ class Context:
     """None: this node stands alone."""
     switches: "Callable[[], Switches]"
     """What operators set for all nodes, as it is now."""
+    quota_defaults: "Callable[[], QuotaDefaults]"
+    """What holds now for namespaces that have no quota of their own, and whether any is enforced."""
     observing: "Observing"
     health: "HealthChecks | None"
     """None: persistent instances are not checked."""

@@ -9,12 +9,20 @@ import msgspec
 
 from nacos_core.config.gray import GrayRefused, terms_asked
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
-from nacos_core.errors import CommandRefused, InvalidParameter, NacosCoreError, OutcomeUnknown
-from nacos_core.server import gray_http
+from nacos_core.errors import (
+    AlreadyExists,
+    CommandRefused,
+    InvalidParameter,
+    NacosCoreError,
+    OutcomeUnknown,
+    OverQuota,
+)
+from nacos_core.server import gray_http, pages
 from nacos_core.server.context import Context, Result
 from nacos_core.server.grpc_answers import (
     BAD_PAYLOAD,
     CONFIG_ABSENT,
+    CONFIG_EXISTS,
     ERROR_RESPONSE,
     INVALID_PARAMETER,
     NO_HANDLER,
@@ -111,6 +119,7 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
             asked.content or "",
             get("type"),
             cas_md5=asked.cas_md5 or "",
+            create_only=(get("createOnly") or "").lower() == "true",
             encrypted_data_key=get("encryptedDataKey") or "",
             description=get("desc"),
             application=get("appName"),
@@ -159,6 +168,10 @@ def _finish(
     result: Result,
 ) -> None:
     match result:
+        case AlreadyExists():
+            fail(context, request, response_type, CONFIG_EXISTS, str(result), request_id)
+        case OverQuota():
+            fail(context, request, response_type, pages.OVER_QUOTA[result.level][0], str(result), request_id)
         case CommandRefused():
             fail(context, request, response_type, refused_code, str(result), request_id)
         case InvalidParameter():

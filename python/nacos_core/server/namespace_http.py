@@ -3,7 +3,6 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nacos_core import limits
 from nacos_core.errors import InvalidParameter, NacosCoreError
 from nacos_core.namespaces import rules
 from nacos_core.namespaces.rules import DEFAULT_NAMESPACE, NamespaceAbsent, NamespaceExists
@@ -252,12 +251,14 @@ def _list(context: Context) -> list[dict[str, object]]:
 def _describe(context: Context, namespace: "Namespace") -> dict[str, object]:
     id = namespace.namespace
     is_default = not id.strip() or id == DEFAULT_NAMESPACE
+    key = DEFAULT_NAMESPACE if is_default else id
+    usage, quota, _ = context.hub.config_quota(key)
     return {
         "namespace": id,
         "namespaceShowName": namespace.name,
         "namespaceDesc": namespace.description,
-        "quota": limits.NAMESPACE_QUOTA_COUNT,
-        "configCount": context.hub.config_count(DEFAULT_NAMESPACE if is_default else id),
+        "quota": quota,
+        "configCount": usage,
         "type": _GLOBAL if is_default else _CUSTOM,
     }
 

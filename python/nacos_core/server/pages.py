@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from nacos_core import clock
+from nacos_core.errors import QuotaLevel
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -36,6 +37,14 @@ FILTERED_TEXT: Final[Headers] = (*FILTERED[:-1], ("Content-Type", "text/plain;ch
 CONFIG_PATHS: Final = "/nacos/v1/cs/"
 
 # Codes of the v2 and v3 results (protocol/http.md section 8).
+CONFIG_EXISTS: Final = (410, "config already exist")
+"""Section 4 of protocol/semantics.md."""
+OVER_QUOTA: Final = {
+    QuotaLevel.CLUSTER: (5031, "cluster is over its quota"),
+    QuotaLevel.GROUP: (5032, "group is over its quota"),
+    QuotaLevel.NAMESPACE: (5033, "namespace is over its quota"),
+    QuotaLevel.SIZE: (5034, "content is over its limit"),
+}
 PARAMETER_MISSING: Final = (10000, "parameter missing")
 ACCESS_DENIED: Final = (10001, "access denied")
 NOT_FOUND: Final = (20004, "resource not found")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nacos_core.commands import RollbackConfig
 from nacos_core.config.difference import unified
 from nacos_core.config.rules import ParameterRefused
-from nacos_core.errors import CommandRefused, NacosCoreError
+from nacos_core.errors import CommandRefused, NacosCoreError, OverQuota
 from nacos_core.server import pages
 from nacos_core.server.context import Context, Result
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
@@ -34,6 +34,8 @@ def roll_back(context: Context, request: "HttpRequest") -> None:
 
     def finish(result: Result) -> None:
         match result:
+            case OverQuota():
+                refuse(V3, context, request, result)
             case CommandRefused():  # it was forgotten meanwhile
                 refuse(V3, context, request, Refused(404, pages.NOT_FOUND, str(result)))
             case NacosCoreError():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
-from nacos_core.errors import InvalidParameter, NacosCoreError
+from nacos_core.errors import AlreadyExists, InvalidParameter, NacosCoreError, OverQuota
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
 
@@ -78,6 +78,11 @@ def integer(version: Version, request: "HttpRequest", name: str, at_most: int = 
     return integer_in(name, required(version, request, name), at_most)
 
 
+def optional_integer(version: Version, request: "HttpRequest", name: str, at_most: int = LONG_MAX) -> int | None:
+    """Raises ``Refused`` if the parameter is there, not empty and no number from 0 to ``at_most``."""
+    return integer(version, request, name, at_most) if request.parameters.get(name) else None
+
+
 def integer_in(name: str, text: str, at_most: int = LONG_MAX) -> int:
     """Raises ``Refused`` if the text is no number from 0 to ``at_most``."""
     # No number of this length can be in range, and Python refuses to read very long ones.
@@ -131,7 +136,7 @@ def refuse(version: Version, context: Context, request: "HttpRequest", error: Ex
             status, headers = 400, pages.JSON_UTF8
             body = pages.error_page(400, str(error), request.path, context.wall_clock())
         case _ if version is V1:
-            status, headers, body = _status(error), pages.JSON_UTF8, f"caused: {error};".encode()
+            status, headers, body = _status(error), pages.JSON_UTF8, cause(error)
         case Refused():
             status, headers, body = error.status, pages.JSON, pages.failure(error.code, str(error))
         case GrayRefused():
@@ -140,17 +145,35 @@ def refuse(version: Version, context: Context, request: "HttpRequest", error: Ex
             status, headers, body = 400, pages.JSON, pages.failure(pages.GRAY_NAME, str(error))
         case InvalidParameter():
             status, headers, body = 400, pages.JSON, pages.failure(pages.VALIDATION, str(error))
+        case OverQuota():
+            status, headers, body = 400, pages.JSON, pages.failure(pages.OVER_QUOTA[error.level], str(error))
+        case AlreadyExists():
+            status, headers, body = 409, pages.JSON, pages.failure(pages.CONFIG_EXISTS, str(error))
         case _:
             status, headers, body = _status(error), pages.JSON, pages.failure(pages.SERVER_ERROR, str(error))
     context.hub.reply_http(request.connection, request.call, status, headers, body)
+
+
+def cause(error: Exception) -> bytes:
+    """What version 1 says, whose answers have no place for a code: with one that clients may look for, in the text."""
+    match error:
+        case OverQuota():
+            text = f"errCode: {pages.OVER_QUOTA[error.level][0]}, errMsg: {error}"
+        case AlreadyExists():
+            text = f"errCode: {pages.CONFIG_EXISTS[0]}, errMsg: {error}"
+        case _:
+            text = str(error)
+    return f"caused: {text};".encode()
 
 
 def _status(error: Exception) -> int:
     match error:
         case Refused():
             return error.status
-        case InvalidParameter():
+        case InvalidParameter() | OverQuota():
             return 400
+        case AlreadyExists():
+            return 409
         case NacosCoreError():
             return status_of(error)
         case _:

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use nacos_core::configs::{Change, Event, Removal, RolledBack, StoredConfig};
+use nacos_core::configs::{Change, Event, Removal, RollbackRefused, RolledBack, StoredConfig};
 use nacos_core::registry::KeyParts;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::grays::{TermsParts, terms_parts};
+use crate::grays::{Outcome, TermsParts, terms_parts};
 use crate::hub::Hub;
+use crate::quotas;
 
 /// A config as it was stored once. It shares what the store holds; a text is copied when it is asked for.
 #[pyclass(frozen, module = "nacos_core._core")]
@@ -174,6 +175,24 @@ impl HistoryEvent {
 
 #[pymethods]
 impl Hub {
+    #[pyo3(signature = (namespace, group, data_id, *, description, tags, now_ms, source_user = None, source_ip = None))]
+    #[expect(clippy::too_many_arguments, reason = "what is said of a config, and who does it")]
+    fn describe_config(
+        &self,
+        namespace: &str,
+        group: &str,
+        data_id: &str,
+        description: Option<&str>,
+        tags: Option<&str>,
+        now_ms: u64,
+        source_user: Option<String>,
+        source_ip: Option<String>,
+    ) -> bool {
+        let (source_user, source_ip) = (source_user.map(Into::into), source_ip.map(Into::into));
+        let by = Removal { source_user, source_ip, stamped_ms: now_ms };
+        self.lock().configs_mut().describe((namespace, group, data_id), description, tags, by)
+    }
+
     #[pyo3(signature = (namespace, group, data_id, event_id, *, now_ms, source_user = None, source_ip = None))]
     #[expect(clippy::too_many_arguments, reason = "what is taken back, and who does it")]
     fn roll_back_config(
@@ -185,12 +204,15 @@ impl Hub {
         now_ms: u64,
         source_user: Option<String>,
         source_ip: Option<String>,
-    ) -> PyResult<(Option<String>, bool)> {
+    ) -> PyResult<(Option<Outcome>, bool)> {
         let (source_user, source_ip) = (source_user.map(Into::into), source_ip.map(Into::into));
         let by = Removal { source_user, source_ip, stamped_ms: now_ms };
         match self.lock().configs_mut().roll_back((namespace, group, data_id), event_id, by) {
-            Ok(RolledBack::Stored { md5, changed }) => Ok((Some(md5.as_str().to_owned()), changed)),
+            Ok(RolledBack::Stored { md5, changed }) => Ok((Some(Outcome::Md5(md5.as_str().to_owned())), changed)),
             Ok(RolledBack::Removed { changed }) => Ok((None, changed)),
+            Err(RollbackRefused::OverQuota(over)) => {
+                Ok((Some(Outcome::Refused(vec![quotas::kind_of(&over).to_owned(), over.to_string()])), false))
+            }
             Err(refused) => Err(PyValueError::new_err(refused.to_string())),
         }
     }

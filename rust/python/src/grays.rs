@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::configs::ConfigView;
 use crate::hub::Hub;
+use crate::quotas;
 
 /// A gray release as it was stored once.
 #[pyclass(frozen, module = "nacos_core._core")]
@@ -66,6 +67,7 @@ fn kind_of(refused: &GrayRefused) -> &'static str {
         GrayRefused::Differs => "cas",
         GrayRefused::TooMany => "grays",
         GrayRefused::Absent(_) => "absent",
+        GrayRefused::OverQuota(over) => quotas::kind_of(over),
     }
 }
 

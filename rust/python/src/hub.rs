@@ -14,7 +14,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use crate::borrow::{hold, new_bytes};
 use crate::configs::{ConfigView, HistoryEvent};
 use crate::frozen::Frozen;
-use crate::{errors, events, publications};
+use crate::{errors, events, publications, quotas};
 
 /// A service, the revision of its own metadata if that is over, and of those of its instances that are.
 type ExpiredMetadata = ((String, String, String), Option<u64>, Vec<(String, u64)>);
@@ -448,6 +448,7 @@ impl Hub {
                 }
                 Ok(Published::Exists) => ("exists", String::new()),
                 Ok(Published::Differs) => ("cas", String::new()),
+                Ok(Published::OverQuota(over)) => (quotas::kind_of(&over), over.to_string()),
                 Err(error) => ("refused", error.to_string()),
             };
             outcomes.append(PyList::new(py, [refused.0, &refused.1])?)?;

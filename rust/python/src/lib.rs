@@ -14,6 +14,7 @@ mod grpc_client;
 mod hub;
 mod log;
 mod publications;
+mod quotas;
 mod search;
 mod simulated_disk;
 

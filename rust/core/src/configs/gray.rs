@@ -1,7 +1,7 @@
 //! Gray releases: versions of a config for some of its clients, beside the formal one for all others (docs/gray.md,
 //! protocol/semantics.md section 4.1).
 
-use super::{Asker, Change, Config, Configs, Entry, KeyParts, Md5, Removal, Rule, StoredConfig};
+use super::{Asker, Change, Config, Configs, Entry, KeyParts, Md5, OverQuota, Removal, Rule, StoredConfig};
 use crate::limits::GRAYS_PER_CONFIG_COUNT_MAX;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub enum GrayRefused {
     TooMany,
     #[error("there is no gray release '{0}' of this configuration")]
     Absent(String),
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
 }
 
 /// What a client gets.
@@ -87,7 +89,7 @@ impl Configs {
         match &before {
             Some(before) if !cas_md5.is_empty() && before.version.md5() != cas_md5 => return Err(GrayRefused::Differs),
             None if grays.len() >= GRAYS_PER_CONFIG_COUNT_MAX => return Err(GrayRefused::TooMany),
-            _ => {}
+            _ => self.check_size(key, &config.content)?,
         }
         let id = found.unwrap_or_else(|| self.insert(key));
         if config.kind.is_empty() {
@@ -129,7 +131,8 @@ impl Configs {
     /// attributes of the formal version stay. Returns the md5.
     ///
     /// # Errors
-    /// If there is no such release, or `cas_md5` is not empty and not its md5; nothing has changed then.
+    /// If there is no such release, or `cas_md5` is not empty and not its md5, or there is no room for one more config;
+    /// nothing has changed then.
     pub fn promote_gray(
         &mut self,
         key: KeyParts<'_>,
@@ -143,6 +146,9 @@ impl Configs {
             return Err(GrayRefused::Differs);
         }
         let before = self.get(key);
+        if before.is_none() {
+            self.check_room(key)?;
+        }
         let formal: &Config = before.map_or(&gray.version, |before| before);
         let config = Config {
             content: gray.version.content.clone(),

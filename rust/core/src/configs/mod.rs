@@ -1,10 +1,12 @@
 //! Configs: their content with its md5, what happened to them, and who listens to which of them.
 
+mod describe;
 mod gray;
 mod history;
 mod listeners;
 mod model;
 mod publish;
+mod quota;
 mod rollback;
 mod rule;
 mod search;
@@ -17,6 +19,7 @@ pub use gray::{Answer, Gray, GrayPublication, GrayRefused, Terms};
 pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
 pub use publish::{Publication, Published};
+pub use quota::{OverQuota, Quota, QuotaDefaults};
 pub use rollback::{RollbackRefused, RolledBack};
 pub use rule::{Asker, Labels, Rule, RuleError};
 pub use search::{Filter, Found, Pattern, Search};
@@ -29,6 +32,7 @@ use gray::Grays;
 use hashbrown::{HashMap, HashTable};
 use history::{Events, History};
 use listeners::{Listener, Listening};
+use quota::{Counts, Quotas};
 use slab::Slab;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +59,9 @@ pub struct Configs {
     hash: NameHash,
     /// The configs that exist, in key order.
     order: BTreeMap<ConfigKey, u32>,
-    /// How many of them there are in each namespace that has any.
-    counts: BTreeMap<Box<str>, usize>,
+    /// How many of them there are in each namespace and group.
+    counts: Counts,
+    quotas: Quotas,
     history: History,
     /// Gray releases of all configs.
     gray_count: usize,
@@ -75,7 +80,8 @@ impl Configs {
             index: HashTable::new(),
             hash: NameHash::new(&hash_key),
             order: BTreeMap::new(),
-            counts: BTreeMap::new(),
+            counts: Counts::default(),
+            quotas: Quotas::default(),
             history: History::default(),
             gray_count: 0,
             connections: Slab::new(),
@@ -88,5 +94,7 @@ impl Configs {
 
 #[cfg(test)]
 mod gray_tests;
+#[cfg(test)]
+mod quota_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Publications as the log holds them: some only if nothing is there, or only over what they name.
 
-use super::{Config, Configs, KeyParts, Md5, StoredConfig};
+use super::{Config, Configs, KeyParts, Md5, OverQuota, StoredConfig};
 
 /// One publication.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Publication<'a> {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
     /// It is stored; whether its md5 is another than that of what was there.
     Stored { md5: Md5, changed: bool },
@@ -22,6 +22,8 @@ pub enum Published {
     Exists,
     /// What is there has another md5 than the one named.
     Differs,
+    /// There would be too much.
+    OverQuota(OverQuota),
 }
 
 impl Configs {
@@ -35,6 +37,10 @@ impl Configs {
         }
         if before.is_some_and(|before| !cas_md5.is_empty() && before.as_str() != cas_md5) {
             return Published::Differs;
+        }
+        let room = if before.is_none() { self.check_room(key) } else { Ok(()) };
+        if let Err(over) = room.and_then(|()| self.check_size(key, &config.content)) {
+            return Published::OverQuota(over);
         }
         let id = found.unwrap_or_else(|| self.insert(key));
         let md5 = self.store(id, StoredConfig::new(config)).digest();

@@ -1,6 +1,6 @@
 //! A config is taken back to what it was before one of its events.
 
-use super::{Change, Config, Configs, KeyParts, Md5, Removal, StoredConfig};
+use super::{Change, Config, Configs, KeyParts, Md5, OverQuota, Removal, StoredConfig};
 use std::sync::Arc;
 
 /// What a rollback led to.
@@ -13,7 +13,7 @@ pub enum RolledBack {
 }
 
 /// Why a config cannot be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RollbackRefused {
     #[error("certain config history for nid = {0} not exist")]
     Unknown(u64),
@@ -21,6 +21,8 @@ pub enum RollbackRefused {
     OtherKey(u64),
     #[error("the event {0} happened to a gray release, which is published or removed instead")]
     Gray(u64),
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
 }
 
 impl Configs {
@@ -28,7 +30,8 @@ impl Configs {
     /// done `by` somebody, as a publication or removal of now.
     ///
     /// # Errors
-    /// If that is not one of the events of this key that are remembered.
+    /// If that is not one of the events of this key that are remembered, or there is no room for one more config. How
+    /// large it may be does not count: it was there before.
     pub fn roll_back(&mut self, key: KeyParts<'_>, id: u64, by: Removal) -> Result<RolledBack, RollbackRefused> {
         let (of, event) = self.event(id).ok_or(RollbackRefused::Unknown(id))?;
         if !of.is(key) {
@@ -52,6 +55,9 @@ impl Configs {
             ..Config::clone(&before)
         };
         let last = self.get(key).map(StoredConfig::digest);
+        if last.is_none() {
+            self.check_room(key)?;
+        }
         let md5 = self.put(key, config);
         Ok(RolledBack::Stored { md5, changed: last != Some(md5) })
     }

@@ -79,7 +79,7 @@ impl Configs {
             (entry.config, entry.grays, entry.history) = (kept.config, kept.grays, kept.events);
             if entry.config.is_some() {
                 order.push((entry.key.clone(), id));
-                self.count_one_more(id);
+                self.counts.add(&entry.key);
             }
         }
         // They came in key order, so the map is built at once.

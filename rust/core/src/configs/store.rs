@@ -23,7 +23,7 @@ impl Configs {
                 let config = Arc::new(config.with_id(self.history.next_id()));
                 self.order.insert(self.entries[id as usize].key.clone(), id);
                 self.watches.note(&self.entries[id as usize].key, true);
-                self.count_one_more(id);
+                self.counts.add(&self.entries[id as usize].key);
                 (Arc::clone(&config), Some(Change::Inserted(config)))
             }
         };
@@ -41,7 +41,7 @@ impl Configs {
         let removed = entry.config.take()?;
         self.order.remove(&entry.key);
         self.watches.note(&entry.key, false);
-        self.count_one_less(id);
+        self.counts.take(&entry.key);
         self.record(id, Change::Removed(Arc::clone(&removed), Box::new(removal)));
         Some(removed)
     }
@@ -88,27 +88,7 @@ impl Configs {
 
     /// How many configs a namespace has.
     pub fn count_in(&self, namespace: &str) -> usize {
-        self.counts.get(namespace).copied().unwrap_or_default()
-    }
-
-    pub(super) fn count_one_more(&mut self, id: u32) {
-        let namespace = self.entries[id as usize].key.namespace();
-        match self.counts.get_mut(namespace) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(namespace.into(), 1);
-            }
-        }
-    }
-
-    fn count_one_less(&mut self, id: u32) {
-        let namespace = self.entries[id as usize].key.namespace();
-        if let Some(count) = self.counts.get_mut(namespace) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(namespace);
-            }
-        }
+        self.usage(namespace, None)
     }
 
     pub(super) fn find(&self, key: KeyParts<'_>) -> Option<u32> {
