@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.push import Pushes
     from nacos_core.drivers.raft import RaftDriver
     from nacos_core.locks.state import Lock, Locks
-    from nacos_core.server.context import Propose
+    from nacos_core.proposals import Propose
     from nacos_core.state_machine import Outcome
 
 Key: TypeAlias = tuple[str, str, str]

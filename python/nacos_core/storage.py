@@ -5,11 +5,30 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Protocol
 
+import trio
+
 from nacos_core._core import Log
-from nacos_core.drivers.raft import DescriptorSync, LogSync
 from nacos_core.errors import StartError
 
 LOG_FOLDER: Final = "log"
+
+
+class LogSync(Protocol):
+    """Waits until the log may have become durable a little further."""
+
+    async def wait(self) -> None:
+        """Returns when ``Log.poll`` is worth a call."""
+
+
+class DescriptorSync:
+    """The log has a writer thread, which makes a descriptor readable."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    async def wait(self) -> None:
+        """As ``LogSync.wait``."""
+        await trio.lowlevel.wait_readable(self._log.fileno())
 
 
 class Storage(Protocol):

@@ -1,7 +1,7 @@
 """What a node takes from outside: where it keeps things, who connects it with others, time, chance, and threads."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
@@ -10,7 +10,7 @@ import trio
 from nacos_core.clock import WallClock, process_cpu_seconds, system_wall_clock
 
 if TYPE_CHECKING:
-    from nacos_core.drivers.health import Dial
+    from nacos_core.naming.health_targets import Address
     from nacos_core.peers.network import Network
     from nacos_core.raft.replica import StateMachine
     from nacos_core.storage import Storage
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 
 Entropy = Callable[[int], bytes]
 """Gives that many bytes that nobody can foretell."""
+Dial = Callable[["Address", int], Awaitable[trio.abc.Stream]]
+"""Connects to an address and a port; raises ``OSError``."""
 
 
 class Aside(Protocol):
@@ -46,7 +48,7 @@ class Surroundings:
     wall_clock: WallClock = system_wall_clock
     entropy: Entropy = os.urandom
     aside: Aside = trio.to_thread.run_sync
-    dial: "Dial | None" = None
+    dial: Dial | None = None
     """Connects to what is checked for its health; None: TCP."""
     cpu_seconds: Callable[[], float] = process_cpu_seconds
     """The processor time that was used so far, which tells a process that stood still from one that was busy."""

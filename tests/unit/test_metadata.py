@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from nacos_core.commands import Command
-    from nacos_core.server.context import Complete
+    from nacos_core.proposals import Complete
 
 SERVICE = ("public", "DEFAULT_GROUP", "orders")
 NAME = InstanceName("10.0.0.1", 80, "DEFAULT")

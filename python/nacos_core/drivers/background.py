@@ -11,7 +11,7 @@ from nacos_core.errors import NacosCoreError
 if TYPE_CHECKING:
     from nacos_core.commands import Command
     from nacos_core.in_process import Writes
-    from nacos_core.server.context import Result
+    from nacos_core.proposals import Result
     from nacos_core.surroundings import Aside
 
 Arguments = TypeVarTuple("Arguments")

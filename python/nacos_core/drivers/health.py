@@ -6,8 +6,8 @@ state only as a command of the log: all nodes show the same health, and a new le
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.naming.health_targets import Address
     from nacos_core.naming.switches import Switches
-    from nacos_core.server.context import Propose, Result
-    from nacos_core.surroundings import Aside
+    from nacos_core.proposals import Propose, Result
+    from nacos_core.surroundings import Aside, Dial
 
 _logger = logging.getLogger(__name__)
-
-Dial: TypeAlias = Callable[["Address", int], Awaitable[trio.abc.Stream]]
-"""Connects to an address and a port; raises ``OSError``."""
 
 
 class HealthChecks:
@@ -47,7 +44,7 @@ class HealthChecks:
         *,
         hub: "Hub",
         networks: Networks,
-        dial: Dial,
+        dial: "Dial",
         aside: "Aside",
         chance: random.Random,
         switches: "Callable[[], Switches]",

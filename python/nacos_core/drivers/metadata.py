@@ -12,7 +12,7 @@ from nacos_core.naming.changes import Expire, write_change
 if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.clock import WallClock
-    from nacos_core.server.context import Propose
+    from nacos_core.proposals import Propose
 
 
 async def run_metadata_expiry(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,31 +17,13 @@ if TYPE_CHECKING:
     from nacos_core._core import Log
     from nacos_core.commands import Command
     from nacos_core.drivers.stalls import Stalls
+    from nacos_core.proposals import Complete
     from nacos_core.raft.configuration import Change, Configuration
     from nacos_core.raft.messages import ReplicaMessage
+    from nacos_core.storage import LogSync
     from nacos_core.surroundings import Aside
 
 _logger = logging.getLogger(__name__)
-
-Complete = Callable[[Outcome | NacosCoreError], None]
-
-
-class LogSync(Protocol):
-    """Waits until the log may have become durable a little further."""
-
-    async def wait(self) -> None:
-        """Returns when ``Log.poll`` is worth a call."""
-
-
-class DescriptorSync:
-    """The log has a writer thread, which makes a descriptor readable."""
-
-    def __init__(self, log: "Log") -> None:
-        self._log = log
-
-    async def wait(self) -> None:
-        """As ``LogSync.wait``."""
-        await trio.lowlevel.wait_readable(self._log.fileno())
 
 
 class RaftDriver:
@@ -60,7 +42,7 @@ class RaftDriver:
         *,
         replica: Replica,
         log: "Log",
-        sync: LogSync,
+        sync: "LogSync",
         send: "Callable[[str, ReplicaMessage], object]",
         settle: Callable[[], None],
         synced: Callable[[], None],
@@ -86,7 +68,7 @@ class RaftDriver:
 
     # --- what clients want -----------------------------------------------------------------------------------------
 
-    def propose(self, command: "Command", complete: Complete) -> None:
+    def propose(self, command: "Command", complete: "Complete") -> None:
         """Queues a command until ``flush``. ``complete`` gets its outcome, or the error instead of one."""
         if self._is_stopped:
             complete(NotReady("the node is stopping"))
@@ -272,7 +254,7 @@ class RaftDriver:
             self._apply()
 
 
-def _call(complete: Complete, result: Outcome | NacosCoreError) -> None:
+def _call(complete: "Complete", result: Outcome | NacosCoreError) -> None:
     try:
         complete(result)
     except Exception:

@@ -25,7 +25,7 @@ from nacos_core.errors import NacosCoreError, NotReady, Overloaded
 if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.commands import Command
-    from nacos_core.server.context import Complete, Propose
+    from nacos_core.proposals import Complete, Propose
 
 _logger = logging.getLogger(__name__)
 

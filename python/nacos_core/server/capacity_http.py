@@ -7,8 +7,9 @@ from nacos_core import limits
 from nacos_core.commands import SetConfigQuota
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.errors import NacosCoreError
+from nacos_core.proposals import Result
 from nacos_core.server import pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.description import GROUP, NAMESPACE, takes
 from nacos_core.server.versions import V1, Refused, Version, answer, optional_integer, refuse
 

@@ -12,8 +12,9 @@ from nacos_core.commands import RemoveConfig
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, NacosCoreError, OverQuota, TooManyGrays
+from nacos_core.proposals import Result
 from nacos_core.server import gray_http, pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.description import ATTRIBUTES, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
 from nacos_core.server.versions import (
     V1,

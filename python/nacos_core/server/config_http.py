@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from nacos_core.config.gray import GrayNameRefused, GrayRefused
 from nacos_core.config.rules import ConfigRefused, ParameterRefused, check_key, namespace_of
 from nacos_core.errors import AlreadyExists, CasMismatch, CommandRefused, InvalidParameter, NacosCoreError
+from nacos_core.proposals import Result
 from nacos_core.server import config_change_http, config_copy_http, config_list_http, gray_http, pages
-from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.context import Context, status_of
 from nacos_core.server.description import ATTRIBUTES, GROUP, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
 from nacos_core.server.versions import V1, cause
 from nacos_core.server.who import user_of

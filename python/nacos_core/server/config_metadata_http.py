@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from nacos_core.config.rules import ConfigRefused, ParameterRefused
 from nacos_core.errors import NacosCoreError
+from nacos_core.proposals import Result
 from nacos_core.server import pages
 from nacos_core.server.config_list_http import ABSENT
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V3, Refused, answer, key_of, refuse
 from nacos_core.server.who import user_of

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from nacos_core.errors import NacosCoreError, OutcomeUnknown
-from nacos_core.state_machine import Outcome
 
 if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.clock import WallClock
-    from nacos_core.commands import Command
     from nacos_core.config.quotas import QuotaDefaults
     from nacos_core.config.service import ConfigService
     from nacos_core.drivers.background import Background
@@ -21,17 +19,11 @@ if TYPE_CHECKING:
     from nacos_core.drivers.schemas import SchemaGate
     from nacos_core.namespaces.service import NamespaceService
     from nacos_core.naming.switches import Switches
+    from nacos_core.proposals import Confirm, Propose
     from nacos_core.server.cluster_view import ClusterView
     from nacos_core.server.compatibility import Compatibility
     from nacos_core.server.gate import Gate
     from nacos_core.settings import Settings
-
-Result: TypeAlias = Outcome | NacosCoreError
-"""What became of a proposed command: its outcome, or why it did not get one."""
-
-Complete: TypeAlias = Callable[[Result], None]
-Propose: TypeAlias = Callable[["Command", Complete], None]
-Confirm: TypeAlias = Callable[[Callable[[NacosCoreError | None], None]], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,9 +38,9 @@ class Context:
     config: "ConfigService"
     schemas: "SchemaGate"
     namespaces: "NamespaceService"
-    propose: Propose
+    propose: "Propose"
     """Hands a command to the log, through ``schemas``; the callback runs when it is applied, or can not be."""
-    confirm: Confirm
+    confirm: "Confirm"
     """Calls back once the stores hold all that was committed when it was called, or with why that is not known."""
     background: "Background"
     cluster: "ClusterView"

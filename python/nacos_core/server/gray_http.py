@@ -11,9 +11,10 @@ from nacos_core.commands import PromoteGray, PublishConfig, PublishGray, RemoveC
 from nacos_core.config import gray
 from nacos_core.config.rules import ParameterRefused
 from nacos_core.errors import CasMismatch, GrayAbsent, NacosCoreError
+from nacos_core.proposals import Result
 from nacos_core.server import pages
 from nacos_core.server.config_list_http import describe
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V1, V3, Refused, Version, answer, key_of, refuse
 from nacos_core.server.who import user_of

@@ -17,8 +17,9 @@ from nacos_core.errors import (
     OutcomeUnknown,
     OverQuota,
 )
+from nacos_core.proposals import Result
 from nacos_core.server import gray_http, pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.grpc_answers import (
     BAD_PAYLOAD,
     CONFIG_ABSENT,

@@ -13,7 +13,8 @@ from nacos_core.server.grpc_answers import INVALID_PARAMETER, OVER_THRESHOLD, SE
 if TYPE_CHECKING:
     from nacos_core._core import GrpcRequest
     from nacos_core.commands import AcquireLock, ReleaseLock
-    from nacos_core.server.context import Context, Result
+    from nacos_core.proposals import Result
+    from nacos_core.server.context import Context
 
 ANSWER: Final = "LockOperationResponse"
 

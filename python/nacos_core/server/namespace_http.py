@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from nacos_core.errors import InvalidParameter, NacosCoreError
 from nacos_core.namespaces import rules
 from nacos_core.namespaces.rules import DEFAULT_NAMESPACE, NamespaceAbsent, NamespaceExists
+from nacos_core.proposals import Result
 from nacos_core.server import pages
-from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.context import Context, status_of
 from nacos_core.server.description import takes
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from nacos_core.commands import ChangeMetadata
 from nacos_core.errors import CommandRefused, NacosCoreError
 from nacos_core.naming.changes import Change, Pairs, write_change
 from nacos_core.naming.model import DEFAULT_CLUSTER
+from nacos_core.proposals import Result
 from nacos_core.server import pages
-from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.context import Context, status_of
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest

@@ -10,7 +10,8 @@ from nacos_core import limits
 from nacos_core.commands import SetSwitch
 from nacos_core.errors import CommandRefused, NacosCoreError
 from nacos_core.naming.switches import FOLLOWED, with_entry
-from nacos_core.server.context import Result, status_of
+from nacos_core.proposals import Result
+from nacos_core.server.context import status_of
 from nacos_core.server.description import takes
 from nacos_core.server.figures import naming_metrics
 from nacos_core.server.naming_call import Call, Refused

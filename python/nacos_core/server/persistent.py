@@ -7,8 +7,9 @@ import msgspec
 
 from nacos_core.commands import DeregisterPersistent, RegisterPersistent
 from nacos_core.errors import CommandRefused, NacosCoreError, OutcomeUnknown
+from nacos_core.proposals import Result
 from nacos_core.server import grpc_answers, pages
-from nacos_core.server.context import Context, Result, status_of
+from nacos_core.server.context import Context, status_of
 
 if TYPE_CHECKING:
     from nacos_core._core import PersistentInstance

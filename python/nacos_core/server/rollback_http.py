@@ -6,8 +6,9 @@ from nacos_core.commands import RollbackConfig
 from nacos_core.config.difference import unified
 from nacos_core.config.rules import ParameterRefused
 from nacos_core.errors import CommandRefused, NacosCoreError, OverQuota
+from nacos_core.proposals import Result
 from nacos_core.server import pages
-from nacos_core.server.context import Context, Result
+from nacos_core.server.context import Context
 from nacos_core.server.description import KEY, NAMESPACE, SOURCE_USER, takes
 from nacos_core.server.versions import V3, Refused, answer, answer_later, integer, integer_in, key_of, refuse
 from nacos_core.server.who import user_of

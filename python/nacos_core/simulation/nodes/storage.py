@@ -6,8 +6,8 @@ from pathlib import Path
 import trio
 
 from nacos_core._core import Log, LogFailed
-from nacos_core.drivers.raft import LogSync
 from nacos_core.simulation.disks import Disk
+from nacos_core.storage import LogSync
 
 
 class SimulatedSync:
