@@ -34,7 +34,6 @@ UNREADABLE = "NacosDeserializationException"
 NO_LOGGERS = "loggers have no levels of their own that could be set while a node runs"
 LACKS: dict[str, tuple[list[Any], str, str]] = {
     "config.setLogLevel": (["x", "INFO"], NO_SUCH_PATH, NO_LOGGERS),
-    "config.updateConfigMetadata": (["d", GROUP, "public", "", ""], NO_SUCH_PATH, "not built: publish with it instead"),
     "config.updateLocalCacheFromStore": ([], NO_SUCH_PATH, "there is one store and no cache beside it"),
     "core.getClusterLoaderMetrics": ([], NO_SUCH_PATH, "not built: each node tells of its own connections"),
     "core.getIdGenerators": ([], NO_SUCH_PATH, "there are no generators of ids: the log counts"),
@@ -188,6 +187,17 @@ def test_a_configuration_is_read_with_the_attributes_it_was_published_with(ask: 
     }
     assert ask("config.deleteConfig", "d", GROUP, namespace)
     refused(ABSENT, ask, "config.getConfig", "d", GROUP, namespace)
+
+
+def test_description_and_tags_are_changed_without_the_content(ask: Ask, namespace: str) -> None:
+    publish(ask, namespace, "d", "a: 1", "t1", "yaml")
+    before = ask("config.getConfig", "d", GROUP, namespace)
+    assert ask("config.updateConfigMetadata", "d", GROUP, namespace, "in other words", "t2,t3")
+    shown = ask("config.getConfig", "d", GROUP, namespace)
+    assert (shown["desc"], shown["configTags"]) == ("in other words", "t2,t3")
+    for name in ("id", "content", "md5", "type", "appName", "createTime"):
+        assert shown[name] == before[name]
+    refused(ABSENT, ask, "config.updateConfigMetadata", "absent", GROUP, namespace, "words", "t1")
 
 
 def test_configurations_are_found_by_name_content_kind_tag_and_application(ask: Ask, namespace: str) -> None:
