@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import trio
 
 from nacos_core import limits
-from nacos_core.commands import AcquireLock
+from nacos_core.commands import AcquireLock, PromoteGray, PublishGray, RemoveGray
 from nacos_core.commands import decode as decode_command
+from nacos_core.config import gray
 from nacos_core.locks.state import Locks
 from nacos_core.raft.replica import Replica
 from nacos_core.raft.sessions import Sessions
@@ -22,7 +24,7 @@ from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.node import NodeProfile
 from nacos_core.simulation.nodes import NodesSimulation
 from nacos_core.simulation.world import Profile
-from nacos_core.state_machine import StateMachine
+from nacos_core.state_machine import StateMachine, read_outcome
 from simulation import mutants
 
 if TYPE_CHECKING:
@@ -124,6 +126,11 @@ def number_anew_when_sent_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Writes, "send_all_again", renumber)
 
 
+def tell_refused_writes_that_they_wrote(patch: pytest.MonkeyPatch) -> None:
+    original = read_outcome
+    patch.setattr("nacos_core.drivers.raft.read_outcome", lambda raw: "" if isinstance(raw, list) else original(raw))
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +215,48 @@ def acknowledge_locks_before_they_are_committed(patch: pytest.MonkeyPatch) -> No
     patch.setattr(Replica, "_append", hasty)
 
 
+# --- gray releases ----------------------------------------------------------------------------------------------------
+
+
+def keep_what_is_promoted(patch: pytest.MonkeyPatch) -> None:
+    """It is published to all, and stays for some."""
+    original = gray.apply
+
+    def apply(hub: Any, now_ms: int, command: Any) -> Any:
+        kept = hub.grays(command.namespace, command.group, command.data_id)
+        outcome = original(hub, now_ms, command)
+        for view in kept if isinstance(command, PromoteGray) else ():
+            terms = (view.name, view.priority, view.kind, view.rule)
+            key = (command.namespace, command.group, command.data_id)
+            original(hub, now_ms, PublishGray(*key, *terms, view.config.content, view.config.type))
+        return outcome
+
+    patch.setattr(gray, "apply", apply)
+
+
+def remove_no_release(patch: pytest.MonkeyPatch) -> None:
+    original = gray.apply
+
+    def apply(hub: Any, now_ms: int, command: Any) -> Any:
+        if isinstance(command, RemoveGray):
+            views = hub.grays(command.namespace, command.group, command.data_id)
+            return any(view.name == command.name for view in views)
+        return original(hub, now_ms, command)
+
+    patch.setattr(gray, "apply", apply)
+
+
+def release_to_all(patch: pytest.MonkeyPatch) -> None:
+    original = gray.apply
+
+    def apply(hub: Any, now_ms: int, command: Any) -> Any:
+        if isinstance(command, PublishGray) and command.kind == "percent":
+            command = msgspec.structs.replace(command, rule="100")
+        return original(hub, now_ms, command)
+
+    patch.setattr(gray, "apply", apply)
+
+
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 
@@ -226,23 +275,33 @@ class Mutant:
         return self.patch.__name__
 
 
+LOCKS = "Locks Are As The Log Says"
+RELEASES = ("Releases Are As The Log Says", "State Machine Safety")
+
 MUTANTS = [
+    # Sessions
     Mutant(mutants.apply_what_was_applied, restless, ("Applied Once",)),
     Mutant(mutants.sessions_missing_in_snapshots, restless, ("Applied Once",)),
-    Mutant(mutants.sessions_of_earlier_boots, restless, ("Nothing Is Left Out",)),
+    Mutant(mutants.sessions_of_earlier_boots, restless, ("Nothing Is Left Out", "Applied Once")),
     Mutant(mutants.forget_open_writes, restless, ("Heals",)),
     Mutant(remember_one_result, restless, ("Applied Once",)),
     Mutant(forget_removed_members, returning, ("Applied Once",)),
     Mutant(forget_all_at_a_change_of_members, returning, ("Applied Once",)),
-    Mutant(count_all_origins_as_one, restless, ("Nothing Is Left Out",)),
+    Mutant(count_all_origins_as_one, restless, ("Nothing Is Left Out", "Applied Once")),
     Mutant(number_anew_when_sent_again, restless, ("Asked For Once",)),
+    Mutant(tell_refused_writes_that_they_wrote, restless, ("Acknowledged Stays",)),
+    # Locks
     Mutant(acquire_what_is_held, usual, ("Mutual Exclusion",)),
     Mutant(count_tokens_by_lock, usual, ("Tokens Are Indexes",)),
-    Mutant(release_nothing, usual, ("Free Locks Are Given", "Only What Is Over Expires")),
-    Mutant(drop_what_is_not_over, usual, ("Only What Is Over Expires", "Locks Are As The Log Says")),
-    Mutant(expire_by_the_own_clock, clocks, ("Mutual Exclusion", "Locks Are As The Log Says")),
-    Mutant(hold_by_the_own_clock, clocks, ("Mutual Exclusion", "Locks Are As The Log Says")),
+    Mutant(release_nothing, usual, ("Free Locks Are Given", "Only What Is Over Expires", LOCKS)),
+    Mutant(drop_what_is_not_over, usual, ("Only What Is Over Expires", LOCKS)),
+    Mutant(expire_by_the_own_clock, clocks, ("Mutual Exclusion", LOCKS)),
+    Mutant(hold_by_the_own_clock, clocks, ("Mutual Exclusion", LOCKS)),
     Mutant(never_expire, usual, ("Heals",)),
-    Mutant(locks_missing_in_snapshots, restless, ("Mutual Exclusion", "Locks Are As The Log Says")),
+    Mutant(locks_missing_in_snapshots, restless, ("Mutual Exclusion", LOCKS)),
     Mutant(acknowledge_locks_before_they_are_committed, restless, ("Acknowledged Stays",)),
+    # Gray releases
+    Mutant(keep_what_is_promoted, clocks, RELEASES),
+    Mutant(remove_no_release, clocks, RELEASES),
+    Mutant(release_to_all, clocks, RELEASES),
 ]

@@ -29,10 +29,14 @@ class Calls:
         """Calls that are over."""
         return self.answered_count + self.refused_count + self.unknown_count
 
+    def next_number(self) -> int:
+        """A number that nothing else has."""
+        self._next_number += 1
+        return self._next_number
+
     def new(self, client: int, kind: Literal["write", "swap", "read", "acquire", "release"], key: str) -> Call:
         """A call that is made now; its ``value`` is a number that no other one has."""
-        self._next_number += 1
-        return Call(client, kind, key, trio.current_time(), self._next_number)
+        return Call(client, kind, key, trio.current_time(), self.next_number())
 
     async def make(self, process: Process, call: Call, ask: Callable[[], Awaitable[int]]) -> bool:
         """Waits for the result, as ``Call.result`` has it; says whether it is known. Keeps what is known otherwise."""

@@ -148,7 +148,7 @@ def check_history(history: History, ledger: Ledger) -> None:
     Raises:
         Violation: something does not fit.
     """
-    positions = ledger.meaning.positions
+    positions = ledger.positions
     of_registers = [call for call in history.calls if call.kind in REGISTER_CALLS]
     calls = [call for call in of_registers if not call.is_refused]
     for call in of_registers:
@@ -156,6 +156,8 @@ def check_history(history: History, ledger: Ledger) -> None:
             raise Violation("Refused Is Not Done", f"{call.kind} {call.key} {call.value} was refused and is there")
         if call.returned_at is not None and call.value and call.value not in ledger.publishes:
             raise Violation("Acknowledged Stays", f"{call.kind} {call.key} {call.value} was answered and is not there")
+        if call.returned_at is not None and call.value and bool(call.result) != (call.value in positions):
+            raise Violation("Acknowledged Stays", f"{call.kind} {call.key} {call.value}: {call.result} is not so")
     known: list[tuple[float, str, int]] = []
     for call in calls:
         if call.returned_at is None:

@@ -12,6 +12,7 @@ from nacos_core.simulation.history import History
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.clients import SERVICE, NodesClients, check_history, value_of
 from nacos_core.simulation.nodes.cluster import NodesCluster
+from nacos_core.simulation.nodes.grays import GRAY_KEY, GrayClients
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.locking import LockClients, check_locks
 from nacos_core.simulation.nodes.machine import Process
@@ -31,23 +32,28 @@ class NodesHealing:
         history: History,
         clients: NodesClients,
         lockers: LockClients,
+        grays: GrayClients,
     ) -> None:
         self._cluster = cluster
         self._ledger = ledger
         self._history = history
         self._clients = clients
         self._lockers = lockers
+        self._grays = grays
 
     async def check(self) -> None:
         """Raises Violation: it did not heal."""
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
         await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
-        self._clients.is_open = self._lockers.is_open = False
+        self._clients.is_open = self._lockers.is_open = self._grays.is_open = False
         for node_id in [process.node_id for process in self._members()]:
             await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id, HEALED_KEY))
             await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id, HEALED_KEY))
             await self._try(f"a lock at {node_id}", partial(self._call, self._lockers.serve, node_id, HEALED_KEY))
+            await self._try(
+                f"a configuration for each client at {node_id}", partial(self._call, self._read_all, node_id, GRAY_KEY)
+            )
         await self._wait("no lock whose time is over", EXPIRY_SECONDS, self._is_nothing_overdue)
         await self._wait("all members with all entries", EQUAL_SECONDS, self._are_equal)
         self._check_stores()
@@ -70,6 +76,9 @@ class NodesHealing:
         """At whichever process the node has now: one that was asked to stop may leave after the faults are over."""
         process = self._cluster.hosts[node_id].process
         return process is not None and await call(process, key)
+
+    async def _read_all(self, process: Process, key: str) -> bool:
+        return await self._grays.read_all(process)
 
     def _members(self) -> Sequence[Process]:
         configuration = self._cluster.configuration()
@@ -115,14 +124,14 @@ class NodesHealing:
         leader = self._cluster.leader()
         return leader is not None and all(
             leader.host.wall_ms() < held.until_ms
-            for held in self._ledger.locks_at(leader.replica.last_applied).values()
+            for held in self._ledger.state_at(leader.replica.last_applied).locks.values()
         )
 
     def _check_stores(self) -> None:
         """All members hold what the log says, with every write that a client was told of, and so do listeners."""
         check_history(self._history, self._ledger)
         check_locks(self._history, self._ledger)
-        values = self._ledger.meaning.values
+        values = self._ledger.state.values
         members = self._members()
         first = members[0]
         for process in members:

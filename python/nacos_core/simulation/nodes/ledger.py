@@ -4,16 +4,16 @@ Which entries count, and what commands mean, is said once more for it (``request
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from nacos_core.commands import AcquireLock, Command, ExpireLocks, PublishConfig, ReleaseLock
+from nacos_core.commands import AcquireLock, Command, ExpireLocks, PublishConfig, PublishGray, ReleaseLock
 from nacos_core.commands import decode as decode_command
 from nacos_core.raft import entries
 from nacos_core.raft.configuration import CONFIGURATION_BYTE, Configuration
 from nacos_core.simulation.invariants import Invariants, Violation
-from nacos_core.simulation.nodes.meaning import REFUSED, UNSAID, Expected, Held, Meaning
+from nacos_core.simulation.nodes.meaning import REFUSED, UNSAID, Expected, State, apply
 from nacos_core.simulation.nodes.requests import Requests
 from nacos_core.state_machine import RawOutcome
 
@@ -72,10 +72,8 @@ class Line:
     command: Command
     expected: Expected
     """Where nothing was known beforehand: what came of it at the first node."""
-    locks: Mapping[str, Held]
-    """Who holds which lock after it."""
-    before: Held | None = None
-    """Who had the lock before, of a command that is about one."""
+    before: State
+    after: State
 
 
 @dataclass
@@ -83,9 +81,12 @@ class Ledger:
     """All entries that count, in their order, as far as anybody has applied them."""
 
     invariants: Invariants
-    meaning: Meaning = field(default_factory=Meaning)
+    state: State = field(default_factory=State)
+    """After all of them."""
     publishes: dict[int, int] = field(default_factory=dict)
     """Where each value was to be written, whether it was or not: what one client asked for once."""
+    positions: dict[int, int] = field(default_factory=dict)
+    """Where each value was written, of those that were."""
     acquisitions: dict[tuple[str, int], int] = field(default_factory=dict)
     """The same of locks, by key and time: no two clients ask for the same time."""
 
@@ -101,10 +102,10 @@ class Ledger:
         at = bisect_right(self._indexes, index) - 1
         return self._lines[at] if at >= 0 and self._indexes[at] == index else None
 
-    def locks_at(self, index: int) -> Mapping[str, Held]:
-        """Who holds which lock after that entry."""
+    def state_at(self, index: int) -> State:
+        """What the log has come to with that entry."""
         at = bisect_right(self._indexes, index) - 1
-        return self._lines[at].locks if at >= 0 else {}
+        return self._lines[at].after if at >= 0 else State()
 
     # --- what nodes do ---------------------------------------------------------------------------------------------
 
@@ -156,7 +157,7 @@ class Ledger:
             _object(process.node_id, line, applied.outcome)
 
     def _check_holders(self, process: "Process", lock_keys: Sequence[str]) -> None:
-        locks, now_ms = self.locks_at(process.witness.position), process.host.wall_ms()
+        locks, now_ms = self.state_at(process.witness.position).locks, process.host.wall_ms()
         for key in lock_keys:
             held, lock = locks.get(key), process.node.locks.holder(key)
             token = held.token if held is not None and now_ms < held.until_ms else 0
@@ -181,33 +182,30 @@ class Ledger:
         if not self._requests.counts(entry):
             return
         self._stamped_ms = max(self._stamped_ms, entry.stamped_ms)
-        command = decode_command(entry.command)
-        before = self._asked(index, command)
-        expected = self.meaning.apply(index, self._stamped_ms, command)
-        self._lines.append(Line(index, self._stamped_ms, command, expected, self.meaning.locks, before))
+        command, before = decode_command(entry.command), self.state
+        self._check_asked(index, command)
+        self.state, expected = apply(before, index, self._stamped_ms, command)
+        if isinstance(command, PublishConfig) and expected is not REFUSED:
+            self.positions[int(command.content)] = index
+        self._lines.append(Line(index, self._stamped_ms, command, expected, before, self.state))
         self._indexes.append(index)
 
-    def _asked(self, index: int, command: Command) -> Held | None:
+    def _check_asked(self, index: int, command: Command) -> None:
         """Every client asks for something else each time: what counts twice was sent twice, under whatever number."""
-        other: int | None = None
         match command:
-            case PublishConfig():
+            case PublishConfig() | PublishGray():
                 other = self.publishes.setdefault(int(command.content), index)
             case AcquireLock(key, held_ms):
                 other = self.acquisitions.setdefault((key, held_ms), index)
-            case ReleaseLock(key):
-                return self.meaning.locks.get(key)
             case _:
-                return None
+                return
         if other != index:
             raise Violation("Asked For Once", f"{command} counts as entry {other} and as entry {index}")
-        return self.meaning.locks.get(command.key) if isinstance(command, AcquireLock) else None
 
 
 def _object(node_id: str, line: Line, outcome: RawOutcome) -> NoReturn:
     """Names the rule that a wrong outcome breaks."""
     what = f"{node_id} says {outcome!r} of entry {line.index}, {line.command}: it must be {line.expected!r}"
-    before = f"; before it {line.before}" if line.before is not None else ""
     match line.command:
         case AcquireLock() if line.expected == 0:
             rule = "Mutual Exclusion"
@@ -221,4 +219,4 @@ def _object(node_id: str, line: Line, outcome: RawOutcome) -> NoReturn:
             rule = "Only What Is Over Expires"
         case _:
             rule = "State Machine Safety"
-    raise Violation(rule, f"{what}, stamped {line.stamped_ms}{before}")
+    raise Violation(rule, f"{what}, stamped {line.stamped_ms}, after {line.before}")

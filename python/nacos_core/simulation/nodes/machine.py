@@ -171,8 +171,12 @@ class Machine:
                     trio.open_nursery() as nursery,
                 ):
                     assert process is not None, "a node is announced before it is ready"
+                    process.nursery = nursery
                     self._owner.ready(process, nursery)
-                    await process.leaving.wait()
+                    try:
+                        await process.leaving.wait()
+                    finally:
+                        process.nursery = None
                     nursery.cancel_scope.cancel()
             except (NacosCoreError, LogError, BaseExceptionGroup) as error:
                 failure = _foreseen(error)
@@ -238,6 +242,8 @@ class Process:
         self.log = log
         self.scope = scope
         self.witness = witness
+        self.nursery: trio.Nursery | None = None
+        """For tasks that end with it, while it serves."""
         self.is_alive = True
         self.leaving = trio.Event()
         self.look_at_log: Callable[[], None] = lambda: None

@@ -19,6 +19,7 @@ from nacos_core.simulation.nodes.calls import Calls
 from nacos_core.simulation.nodes.clients import NodesClients
 from nacos_core.simulation.nodes.cluster import NodesCluster
 from nacos_core.simulation.nodes.faults import NodesFaults
+from nacos_core.simulation.nodes.grays import GrayClients
 from nacos_core.simulation.nodes.healing import HEALED_KEY, NodesHealing
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.locking import LOCK_KEYS, LockClients
@@ -111,15 +112,17 @@ class NodesSimulation(trio.abc.Instrument):
                 )
                 calls = Calls(timeline)
                 clients = NodesClients(timeline, self.profile.clients, calls, cluster.processes)
+                grays = GrayClients(timeline, self.profile.clients, calls, self.ledger, cluster.processes)
                 lockers = LockClients(timeline, self.profile.clients, calls, cluster.processes)
                 faults = NodesFaults(cluster, self.profile.faults)
                 report.history, report.faults = calls.history, faults.counts
                 nursery.start_soon(clients.run)
                 nursery.start_soon(lockers.run)
+                nursery.start_soon(grays.run)
                 try:
                     await trio.sleep(self.seconds)
                     faults.stop()
-                    await NodesHealing(cluster, self.ledger, calls.history, clients, lockers).check()
+                    await NodesHealing(cluster, self.ledger, calls.history, clients, lockers, grays).check()
                 finally:
                     timeline.now = trio.current_time()
                     report.messages_count = wiring.sent_count

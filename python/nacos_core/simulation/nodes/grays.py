@@ -1,0 +1,178 @@
+"""Clients of gray releases, over HTTP: an operator publishes, promotes and removes them; others get them, or do not.
+
+What a read must give is known: where its node stood in the log when it began, and when it ended.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, Literal, NamedTuple
+from urllib.parse import urlencode
+
+import trio
+import trio.testing
+
+from nacos_core._core import LogError
+from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
+from nacos_core.simulation.invariants import Violation
+from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.ledger import Ledger
+from nacos_core.simulation.nodes.machine import Process, running
+from nacos_core.simulation.nodes.scheduling import TrioTimeline
+
+GRAY_KEY: Final = "gray"
+GROUP: Final = "DEFAULT_GROUP"
+READ_PATH: Final = "/nacos/v1/cs/configs"
+ADMIN_PATH: Final = "/nacos/v3/admin/cs/config"
+ADDRESSES: Final = tuple(f"10.0.0.{number}" for number in range(1, 5))
+OK: Final = 200
+ABSENT: Final = 404
+PUBLISH_TO_ALL_SHARE: Final = 0.2
+PUBLISH_SHARE: Final = 0.5
+PROMOTE_SHARE: Final = 0.15
+"""The rest removes a release."""
+READERS_COUNT: Final = 2
+CHANGE_PAUSES: Final = 2.0
+"""How long the operator waits, in pauses of other clients."""
+RECEIVE_BYTES: Final = 64 * 1024
+
+
+class Answer(NamedTuple):
+    """Of HTTP."""
+
+    status: int
+    body: str
+
+
+class GrayClients:
+    """One configuration, whose releases change all the time.
+
+    Args:
+        processes: gives those that run now, in a defined order.
+    """
+
+    def __init__(
+        self,
+        timeline: TrioTimeline,
+        profile: ClientProfile,
+        calls: Calls,
+        ledger: Ledger,
+        processes: Callable[[], Sequence[Process]],
+    ) -> None:
+        self.is_open = True
+        """They go on calling."""
+        self._timeline = timeline
+        self._pause_seconds = profile.pause_seconds
+        self._calls = calls
+        self._ledger = ledger
+        self._processes = processes
+        self._published: list[int] = []
+        """Values of which the operator knows that they were published, to some or to all."""
+
+    async def run(self) -> None:
+        """Runs until ``is_open`` is taken away."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._change_now_and_then, self._timeline.chance("gray operator"))
+            for reader in range(READERS_COUNT):
+                nursery.start_soon(self._read_now_and_then, self._timeline.chance(f"gray reader {reader}"))
+
+    async def _change_now_and_then(self, chance: Random) -> None:
+        while self.is_open:
+            await trio.sleep(CHANGE_PAUSES * chance.expovariate(1 / self._pause_seconds))
+            process = self._any(chance)
+            if process is not None and self.is_open:
+                await self._change(process, chance)
+
+    async def _change(self, process: Process, chance: Random) -> None:
+        value, kind = self._calls.next_number(), chance.random()
+        name = chance.choice(("beta", "percent"))
+        content = {"content": str(value)}
+        if kind < PUBLISH_TO_ALL_SHARE:
+            answer = await self._ask(process, "POST", ADMIN_PATH, content)
+        elif kind < PUBLISH_TO_ALL_SHARE + PUBLISH_SHARE:
+            answer = await self._ask(process, "POST", ADMIN_PATH, content | _rule(name, chance))
+        else:
+            if kind < PUBLISH_TO_ALL_SHARE + PUBLISH_SHARE + PROMOTE_SHARE:
+                await self._ask(process, "POST", f"{ADMIN_PATH}/gray/promote", {"grayName": name})
+            else:
+                await self._ask(process, "DELETE", f"{ADMIN_PATH}/gray", {"grayName": name})
+            return
+        if answer is not None and answer.status == OK:
+            self._published.append(value)
+
+    async def read_all(self, process: Process) -> bool:
+        """Reads from each address; says whether all of them were answered."""
+        answered = [await self._read(process, ip, is_linearizable=True) for ip in ADDRESSES]
+        return all(answered)
+
+    async def _read_now_and_then(self, chance: Random) -> None:
+        while self.is_open:
+            await trio.sleep(chance.expovariate(1 / self._pause_seconds))
+            process = self._any(chance)
+            if process is not None and self.is_open:
+                is_linearizable = chance.random() < 0.5
+                await self._read(process, chance.choice(ADDRESSES), is_linearizable=is_linearizable)
+
+    async def _read(self, process: Process, ip: str, *, is_linearizable: bool) -> bool:
+        begin = process.replica.last_applied
+        if is_linearizable:
+            begin = max([begin, *(self._ledger.publishes[value] for value in self._published)])
+        fields = {"linearizable": "true"} if is_linearizable else {}
+        answer = await self._ask(process, "GET", READ_PATH, fields, ip=ip)
+        if answer is None or answer.status not in (OK, ABSENT):
+            return False
+        end = process.replica.last_applied
+        value = int(answer.body) if answer.status == OK else 0
+        may_be = {self._ledger.state_at(index).read(GRAY_KEY, GROUP, ip) for index in range(begin, end + 1)}
+        if value not in may_be:
+            raise Violation(
+                "Releases Are As The Log Says",
+                f"{process.node_id} tells {ip} {value}; from entry {begin} to {end} it is one of {sorted(may_be)}",
+            )
+        return True
+
+    async def _ask(
+        self,
+        process: Process,
+        method: Literal["GET", "POST", "DELETE"],
+        path: str,
+        fields: dict[str, str],
+        *,
+        ip: str = ADDRESSES[0],
+    ) -> Answer | None:
+        """One connection, one request; None: nothing is known of it."""
+        group = "groupName" if "/v3/" in path else "group"
+        query = urlencode({"dataId": GRAY_KEY, group: GROUP, **fields})
+        if process.nursery is None:
+            return None
+        ours, theirs = trio.testing.memory_stream_pair()
+        answer = b""
+        running.set(process)
+        try:
+            with trio.move_on_after(PATIENCE_SECONDS):
+                process.nursery.start_soon(lambda: process.node.serve_stream(theirs, remote_ip=ip))
+                head = (
+                    f"{method} {path}?{query} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                )
+                await ours.send_all(head.encode())
+                while data := await ours.receive_some(RECEIVE_BYTES):
+                    answer += data
+        except (trio.BrokenResourceError, LogError):
+            pass
+        finally:
+            await trio.aclose_forcefully(ours)
+            running.set(None)
+        self._timeline.note("gray", f"{process.node_id} {method} {path} {fields} of {ip}: {answer[-60:]!r}")
+        head_line, _, rest = answer.partition(b"\r\n")
+        if not process.is_alive or not head_line:
+            return None
+        return Answer(int(head_line.split()[1]), rest.partition(b"\r\n\r\n")[2].decode())
+
+    def _any(self, chance: Random) -> Process | None:
+        processes = [process for process in self._processes() if process.nursery is not None]
+        return processes[chance.randrange(len(processes))] if processes else None
+
+
+def _rule(name: str, chance: Random) -> dict[str, str]:
+    if name == "beta":
+        return {"betaIps": ",".join(chance.sample(ADDRESSES, 2))}
+    return {"grayPercent": chance.choice(("0", "25", "60.5"))}
