@@ -614,7 +614,9 @@ def test_addresses_of_servers() -> None:
     found = parse_servers("http://a:1, b,c:65,[::1]:8848/nacos")
     assert [str(each) for each in found] == ["http://a:1", "http://b:8848", "http://c:65", "http://[::1]:8848"]
     assert [each.grpc_port for each in found] == [1001, 9848, 1065, 9848]
-    for wrong in ("", " , ", "https://a", "ftp://a", "a:0", "a:70000", "a:65000", "a:b", "http://", "a/path", "a?b=c"):
+    (secure,) = parse_servers("https://a/nacos")
+    assert (str(secure), secure.grpc_port, secure.is_secure) == ("https://a:8848", 9848, True)
+    for wrong in ("", " , ", "https://", "ftp://a", "a:0", "a:70000", "a:65000", "a:b", "http://", "a/path", "a?b=c"):
         with pytest.raises(SettingsError):
             parse_servers(wrong)
 

@@ -34,6 +34,8 @@ def run(*arguments: str) -> int:
         ["config", "get", "a", "--timeout", "never"],
         ["config", "get", "a", "--timeout", "-1"],
         ["config", "get", "a", "--username", "nacos"],
+        ["config", "get", "a", "--ca-file", "ca.pem"],
+        ["config", "list", "--ca-file", "/no/such/file", "--server", "https://127.0.0.1:1"],
         ["config", "list", "--username", "nacos"],
         ["config", "set", "a", "--file", "/no/such/file"],
         ["config", "set", "a", "x", "--file", "y"],

@@ -16,6 +16,7 @@ from nacos_core import limits
 from nacos_core.client.errors import AccessDenied, NotFound, ServerRefused, Unreachable
 from nacos_core.client.login import Login
 from nacos_core.client.servers import ServerAddress
+from nacos_core.client.tls import Tls
 from nacos_core.config.difference import unified
 from nacos_core.errors import OutcomeUnknown
 from nacos_core.naming.model import DEFAULT_GROUP
@@ -105,6 +106,7 @@ class Admin:
         login: Login | None = None,
         *,
         timeout_seconds: float = limits.CLIENT_REQUEST_SECONDS,
+        tls: Tls | None = None,
         dialect: Dialect = V3,
     ) -> None:
         self._servers = tuple(servers)
@@ -112,7 +114,7 @@ class Admin:
         self._login = login
         self._dialect = dialect
         self._timeout = httpx.Timeout(timeout_seconds)
-        self._http = httpx.AsyncClient(timeout=self._timeout, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=self._timeout, trust_env=False, verify=True if tls is None else tls.http)
 
     async def __aenter__(self) -> Self:
         return self

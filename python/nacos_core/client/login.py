@@ -8,6 +8,7 @@ import msgspec
 from nacos_core import limits
 from nacos_core.client.errors import AccessDenied, Unreachable
 from nacos_core.client.servers import ServerAddress
+from nacos_core.client.tls import Tls
 
 if TYPE_CHECKING:
     import httpx
@@ -24,7 +25,8 @@ class _LoggedIn(msgspec.Struct, rename="camel"):
 class Login:
     """One user at any of the servers. Each server gives a token of its own."""
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: str, tls: Tls | None = None) -> None:
+        self._tls = tls
         self._form = {"username": username, "password": password}
         self._tokens: dict[ServerAddress, tuple[str, float, float]] = {}
         """The token, when it was fetched, and when it is to be renewed."""
@@ -59,7 +61,10 @@ class Login:
         import httpx
 
         async with httpx.AsyncClient(
-            base_url=server.url, timeout=limits.CLIENT_CONNECT_SECONDS, trust_env=False
+            base_url=server.url,
+            timeout=limits.CLIENT_CONNECT_SECONDS,
+            trust_env=False,
+            verify=True if self._tls is None else self._tls.http,
         ) as http:
             try:
                 for path in _PATHS:

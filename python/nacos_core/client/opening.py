@@ -15,6 +15,7 @@ from nacos_core.client.login import Login
 from nacos_core.client.naming import NamingClient
 from nacos_core.client.servers import parse_servers
 from nacos_core.client.session import Session
+from nacos_core.client.tls import tls_for
 from nacos_core.config.rules import namespace_of
 from nacos_core.errors import SettingsError
 
@@ -43,6 +44,7 @@ async def open_client(
     username: str | None = None,
     password: str | None = None,
     cache: str | os.PathLike[str] | None = None,
+    ca_file: str | os.PathLike[str] | None = None,
     request_timeout_seconds: float = limits.CLIENT_REQUEST_SECONDS,
     grpc_port_offset: int = limits.GRPC_PORT_OFFSET,
     chance: random.Random | None = None,
@@ -53,9 +55,11 @@ async def open_client(
     runs under trio and under asyncio.
 
     Args:
-        servers: members of one cluster, ``http://host:port`` each, in a list or with commas between.
+        servers: members of one cluster, ``http://host:port`` each, in a list or with commas between; ``https://``: both
+            of its ports speak TLS.
         username, password: both or neither.
         cache: a folder for what was last heard, which is told while no server answers; None: nothing is kept.
+        ca_file: PEM, the certificates that are trusted; None: those of the system.
         request_timeout_seconds: longest time for one request, looking for a server included.
         grpc_port_offset: where gRPC is, counted from the HTTP port.
         chance: chooses the first server and ``select_one``; None: nobody can foretell.
@@ -69,10 +73,13 @@ async def open_client(
         raise SettingsError(f"a request takes longer than {request_timeout_seconds:g} s")
     chance = chance or random.Random()
     namespace = namespace_of(namespace)
+    addresses = parse_servers(servers, grpc_port_offset)
+    tls = tls_for(addresses, ca_file)
     session = Session(
-        servers=parse_servers(servers, grpc_port_offset),
+        servers=addresses,
         namespace=namespace,
-        login=None if username is None or password is None else Login(username, password),
+        login=None if username is None or password is None else Login(username, password, tls),
+        tls=tls,
         request_timeout_seconds=request_timeout_seconds,
         chance=chance,
         on_push=lambda type, body: _push(config, naming, type, body),

@@ -17,12 +17,14 @@ class ServerAddress:
     host: str
     http_port: int
     grpc_port: int
+    is_secure: bool = False
+    """Both of its ports speak TLS."""
 
     @property
     def url(self) -> str:
         """The root of its HTTP paths."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.http_port}"
+        return f"{'https' if self.is_secure else 'http'}://{host}:{self.http_port}"
 
     def __str__(self) -> str:
         return self.url
@@ -31,7 +33,9 @@ class ServerAddress:
 def parse_servers(
     servers: str | Iterable[str], grpc_port_offset: int = limits.GRPC_PORT_OFFSET
 ) -> tuple[ServerAddress, ...]:
-    """Reads one or more of ``http://host:port``, ``host:port`` or ``host``, in a list or with commas between.
+    """Reads one or more of ``http://host:port``, ``https://host:port``, ``host:port`` or ``host``.
+
+    They are in a list, or in one text with commas between.
 
     Raises:
         SettingsError: names what is no such address.
@@ -49,8 +53,9 @@ def _parse(text: str, grpc_port_offset: int) -> ServerAddress:
         port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         port = 0
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") not in ("", "nacos") or parts.query:
-        raise SettingsError(f"{text!r} is no address of a server: http://host:port is wanted")
+    is_root = parts.path.strip("/") in ("", "nacos") and not parts.query
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_root:
+        raise SettingsError(f"{text!r} is no address of a server: http://host:port or https://host:port is wanted")
     if not 0 < port <= 65535 or not 0 < port + grpc_port_offset <= 65535:
         raise SettingsError(f"{text!r} has no usable port: it, and gRPC at {grpc_port_offset:+}, must be 1 to 65535")
-    return ServerAddress(parts.hostname, port, port + grpc_port_offset)
+    return ServerAddress(parts.hostname, port, port + grpc_port_offset, parts.scheme == "https")

@@ -2,18 +2,21 @@
 
 import logging
 import random
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import anyio
 import msgspec
+from anyio.abc import ByteStream
 
 from nacos_core import _core, limits
 from nacos_core.client.connection import Connection, ConnectionLost, PushHandler
 from nacos_core.client.errors import AccessDenied, ClientError, ServerRefused, Unreachable
 from nacos_core.client.login import Login
 from nacos_core.client.servers import ServerAddress
+from nacos_core.client.tls import Tls
 from nacos_core.errors import OutcomeUnknown
 
 _logger = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Session:
         servers: Sequence[ServerAddress],
         namespace: str,
         login: Login | None,
+        tls: Tls | None = None,
         request_timeout_seconds: float,
         chance: random.Random,
         on_push: PushHandler,
@@ -63,6 +67,7 @@ class Session:
         self.servers = tuple(servers)
         self._namespace = namespace
         self._login = login
+        self._tls = tls
         self._timeout_seconds = request_timeout_seconds
         self._chance = chance
         self._on_push = on_push
@@ -207,9 +212,13 @@ class Session:
         """
         try:
             with anyio.fail_after(limits.CLIENT_CONNECT_SECONDS):
-                stream = await anyio.connect_tcp(server.host, server.grpc_port)
+                stream = await self._open(server)
         except TimeoutError:
             raise Unreachable(f"no connection within {limits.CLIENT_CONNECT_SECONDS:g} s") from None
+        except ssl.SSLError as error:
+            raise Unreachable(f"no TLS with port {server.grpc_port} ({error.strerror or error})") from None
+        except (anyio.BrokenResourceError, anyio.EndOfStream):
+            raise Unreachable(f"port {server.grpc_port} closed the connection before TLS was agreed on") from None
         except OSError as error:
             raise Unreachable(f"no connection to port {server.grpc_port} ({error.strerror or error})") from None
         failure: ClientError | None = None
@@ -232,6 +241,15 @@ class Session:
         if failure is not None:
             raise failure
         return self._place_of(connection.sent_to)
+
+    async def _open(self, server: ServerAddress) -> ByteStream:
+        if not server.is_secure:
+            return await anyio.connect_tcp(server.host, server.grpc_port)
+        assert self._tls is not None, "it is made where servers are read"
+        # HTTP/2 says by itself where a message ends: nobody can cut one off unseen.
+        return await anyio.connect_tcp(
+            server.host, server.grpc_port, ssl_context=self._tls.grpc, tls_standard_compatible=False
+        )
 
     async def _introduce(self, server: ServerAddress, connection: Connection) -> None:
         """ServerCheck, the stream with its set-up, then a question that only a known connection is answered."""

@@ -17,6 +17,7 @@ import anyio
 from nacos_core.client import Unreachable, open_client
 from nacos_core.client.login import Login
 from nacos_core.client.servers import parse_servers
+from nacos_core.client.tls import tls_for
 from nacos_core.errors import NacosCoreError, OutcomeUnknown, SettingsError
 from nacos_core.naming.model import DEFAULT_GROUP
 
@@ -47,13 +48,14 @@ def common_options(group: str = DEFAULT_GROUP) -> argparse.ArgumentParser:
     """What every command takes, and the group that it means unless one is given; empty: all."""
     common = argparse.ArgumentParser(add_help=False)
     add = common.add_argument
-    servers = "http://host:port of one or more servers, with commas between (%(default)s)"
+    servers = "http://host:port, or https://, of one or more servers, with commas between (%(default)s)"
     add("--server", metavar="URL", default=os.environ.get("NACOS_CORE_SERVER", "http://127.0.0.1:8848"), help=servers)
     add("--namespace", default="public", help="(%(default)s)")
     add("--group", default=group, help=f"({group or 'all'})")
     add("--json", action="store_true", help="print JSON; a line for each state of what is watched")
     add("--username", default=os.environ.get("NACOS_CORE_USERNAME"))
     add("--password", default=os.environ.get("NACOS_CORE_PASSWORD"), help="better in the environment")
+    add("--ca-file", metavar="FILE", help="the certificates that https:// is trusted with (those of the system)")
     add("--timeout", metavar="SECONDS", type=_positive, default=5.0, help="for one request (%(default)s)")
     add("--cache", metavar="FOLDER", help="keeps what was heard, and tells it while no server answers")
     return common
@@ -74,6 +76,7 @@ def connect(chosen: argparse.Namespace) -> "AbstractAsyncContextManager[Client]"
         username=chosen.username,
         password=chosen.password,
         cache=chosen.cache,
+        ca_file=chosen.ca_file,
         request_timeout_seconds=chosen.timeout,
     )
 
@@ -85,8 +88,10 @@ def administer(chosen: argparse.Namespace) -> "Admin":
     if (chosen.username is None) != (chosen.password is None):
         raise SettingsError("user name and password are given both or not at all")
     has_login = chosen.username is not None and chosen.password is not None
-    login = Login(chosen.username, chosen.password) if has_login else None
-    return Admin(parse_servers(chosen.server), chosen.namespace, login, timeout_seconds=chosen.timeout)
+    servers = parse_servers(chosen.server)
+    tls = tls_for(servers, chosen.ca_file)
+    login = Login(chosen.username, chosen.password, tls) if has_login else None
+    return Admin(servers, chosen.namespace, login, timeout_seconds=chosen.timeout, tls=tls)
 
 
 def run(name: str, work: Callable[[], Awaitable[int]], *, is_endless: bool = False) -> int:
