@@ -173,6 +173,20 @@ def test_lists_and_history(tool: Tool) -> None:
         assert refused.stderr.startswith(f"nacos-core config {command[0]}: ")
 
 
+def test_what_is_over_a_quota_is_told_with_the_limit(start_node: StartNode, tmp_path: Path) -> None:
+    tool = Tool(start_node("--config-quota", "on", "--config-quota-namespace", "2"), tmp_path)
+    with zipfile.ZipFile(tool.folder / "three.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"G/app-{number}", "1")
+    over = "namespace 'public' has 2 configurations, and its quota is 2"
+    told = tool.run("config", "import", "three.zip")
+    assert (told.returncode, told.stdout.splitlines()) == (1, ["2 published", f"not published: app-2 G: {over}"])
+    refused = tool.run("config", "set", "app-2", "1", "--group", "G")
+    assert refused.returncode == 1
+    assert over in refused.stderr
+    tool.done("config", "set", "app-1", "2", "--group", "G")
+
+
 def test_what_was_exported_is_imported(tool: Tool) -> None:
     for number in range(3):
         tool.done("config", "set", f"app-{number}", f"content {number}")

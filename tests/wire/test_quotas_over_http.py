@@ -94,6 +94,29 @@ def test_grpc_has_the_code_as_the_code_of_the_error(strict: NodeProcess) -> None
         assert connection.call("ConfigPublishRequest", fields | {"dataId": "a"}).body["success"]
 
 
+def test_whatever_makes_a_configuration_needs_room_for_it(strict: NodeProcess) -> None:
+    namespace = fill(strict)
+    over = {"code": 5033, "message": "namespace is over its quota"}
+    over["data"] = f"namespace '{namespace}' has 3 configurations, and its quota is 3"
+    key = {"dataId": "d", "groupName": "G", "namespaceId": namespace}
+    release = key | {"content": "1", "betaIps": "10.0.0.1"}
+    assert call_http(strict.port, "POST", V3, form=release).json == DONE, "gray releases do not count"
+    answer = call_http(strict.port, "POST", f"{V3}/gray/promote", form=key | {"grayName": "beta"})
+    assert (answer.status, answer.json) == (400, over)
+    answer = call_http(strict.port, "POST", V3, form=release | {"content": "x" * 21})
+    assert (answer.status, answer.json["code"]) == (400, 5034)
+    a = key | {"dataId": "a"}
+    assert call_http(strict.port, "DELETE", V3, a).json == DONE
+    assert publish(strict, V3, namespace, "e").json == DONE
+    removed = call_http(strict.port, "GET", "/nacos/v3/admin/cs/history/list", a).json["data"]["pageItems"][0]
+    assert removed["opType"].strip() == "D"
+    take_back = ("POST", "/nacos/v3/admin/cs/history/rollback")
+    answer = call_http(strict.port, *take_back, form=a | {"nid": removed["id"]})
+    assert (answer.status, answer.json) == (400, over)
+    assert call_http(strict.port, "DELETE", V3, key | {"dataId": "e"}).json == DONE
+    assert call_http(strict.port, *take_back, form=a | {"nid": removed["id"]}).status == 200
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_clones_that_are_over_a_quota_are_named_one_by_one(strict: NodeProcess, path: str) -> None:
     source, target = Place(strict), Place(strict)

@@ -269,7 +269,8 @@ async def _import(chosen: argparse.Namespace) -> int:
         say(f"{said.get('succCount', 0)} published")
         for kind, items in (("skipped", skipped), ("not published", failed), ("not recognized", unrecognized)):
             for one in items:
-                say(f"{kind}: {one.get('itemName') or one.get('dataId')} {one.get('group', '')}".rstrip())
+                why = f": {one['message']}" if one.get("message") else ""
+                say(f"{kind}: {one.get('itemName') or one.get('dataId')} {one.get('group', '')}".rstrip() + why)
     return REFUSED if failed else DONE
 
 
