@@ -856,6 +856,10 @@ class Hub:
     def history_event_before(self, namespace: str, group: str, data_id: str, id: int) -> HistoryEvent | None:
         """The event of the key before this one. The id of the config itself stands for what comes next."""
 
+    @property
+    def last_event_id(self) -> int:
+        """Of the newest event there ever was; 0: none. Ids of configurations are those of the events that made them."""
+
     def history_size(self) -> tuple[int, int]:
         """How many events there are, and about how many bytes they take beside what the configs take."""
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from nacos_core import _core, keys, limits
-from nacos_core.cluster.observations import Observe
 from nacos_core.cluster.settings import check_not_lonely, cluster_settings
 from nacos_core.commands import SetAdministrator
 from nacos_core.config.history import Retention
@@ -23,6 +22,7 @@ from nacos_core.drivers.detection import run_detection
 from nacos_core.drivers.dispatch import Dispatcher
 from nacos_core.drivers.heartbeat import run_heartbeats
 from nacos_core.drivers.history import run_retention
+from nacos_core.drivers.loads import Loads
 from nacos_core.drivers.locks import run_lock_expiry
 from nacos_core.drivers.metadata import run_metadata_expiry
 from nacos_core.drivers.observing import Observing
@@ -46,6 +46,7 @@ from nacos_core.raft.state import Timing
 from nacos_core.server.cluster_view import ClusterView
 from nacos_core.server.compatibility import Compatibility
 from nacos_core.server.context import Context
+from nacos_core.server.figures import system_load
 from nacos_core.server.http_api import ALL_ROUTES
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
@@ -205,7 +206,6 @@ class Node:
         )
         self._writes = Writes(self._raft)
         self._health = self._make_health() if settings.health_check_networks else None
-        self._observing = self._make_observing()
         config_service = ConfigService(Validation(settings.config_validation))
         self._schemas = SchemaGate(settings.config_validation, self._hub, self._raft.propose, self._settle)
         context = Context(
@@ -232,7 +232,22 @@ class Node:
             distro=self._distro,
             switches=lambda: self._state_machine.switches,
             quota_defaults=lambda: self._state_machine.quotas.defaults,
-            observing=self._observing,
+            observing=Observing(
+                hub=self._hub,
+                pushes=self._pushes,
+                cluster=self._cluster,
+                others=self._others,
+                nursery=nursery,
+                settle=self._settle,
+            ),
+            loads=Loads(
+                hub=self._hub,
+                node_id=self.identity.node_id,
+                cluster=self._cluster,
+                others=self._others,
+                is_ready=lambda: self._is_ready,
+                system_load=system_load,
+            ),
             health=self._health,
             pushes=self._pushes,
             gate=self._make_gate() if settings.auth else None,
@@ -582,18 +597,8 @@ class Node:
             settle=self._settle,
         )
 
-    def _make_observing(self) -> Observing:
-        observing = Observing(
-            hub=self._hub,
-            pushes=self._pushes,
-            cluster=self._cluster,
-            others=lambda: [] if self._distro is None else self._distro.live_members(),
-            nursery=self._nursery,
-            settle=self._settle,
-        )
-        if self._cluster is not None:
-            self._cluster.answer(Observe, observing.answer)
-        return observing
+    def _others(self) -> list[str]:
+        return [] if self._distro is None else self._distro.live_members()
 
     def _make_replica(self) -> Replica:
         try:

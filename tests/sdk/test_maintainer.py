@@ -25,26 +25,18 @@ if TYPE_CHECKING:
 KIND = ClientKind(name="maintainer-3", toolchain=TOOLCHAIN, build=partial(build, "maintainer", "Maintainer"))
 GROUP = "g"
 APPLICATION, USER, DESCRIPTION = "app", "somebody", "for a test"
-ABSENT, CONFLICT, NOT_EMPTY, NO_SERVICE, NO_NAMESPACE, NO_SUCH_PATH = (
-    *("20004", "21007", "21009", "21008", "22001"),
+ABSENT, CONFLICT, NOT_EMPTY, NO_SERVICE, NO_NAMESPACE, NOT_OFFERED, NO_SUCH_PATH = (
+    *("20004", "21007", "21009", "21008", "22001", "40001"),
     "No endpoint",
 )
 UNREADABLE = "NacosDeserializationException"
 """The client looks for the bare value where servers of its own version, as this one, answer with a Result."""
-NO_LOGGERS = "loggers have no levels of their own that could be set while a node runs"
 LACKS: dict[str, tuple[list[Any], str, str]] = {
-    "config.setLogLevel": (["x", "INFO"], NO_SUCH_PATH, NO_LOGGERS),
     "config.updateLocalCacheFromStore": ([], NO_SUCH_PATH, "there is one store and no cache beside it"),
-    "core.getClusterLoaderMetrics": ([], NO_SUCH_PATH, "not built: each node tells of its own connections"),
-    "core.getIdGenerators": ([], NO_SUCH_PATH, "there are no generators of ids: the log counts"),
-    "core.raftOps": (["x", "x", "x"], NO_SUCH_PATH, "POST /v3/admin/core/raft/transfer is there instead"),
-    "core.smartReloadCluster": (["0.1"], NO_SUCH_PATH, "not built: reloadConnectionCount of each node does it"),
-    "core.updateLogLevel": (["x", "INFO"], NO_SUCH_PATH, NO_LOGGERS),
-    "core.updateLookupMode": (["file"], NO_SUCH_PATH, "members are agreed on by Raft, not looked up"),
+    "core.updateLookupMode": (["file"], NOT_OFFERED, "members are agreed on by Raft, not looked up"),
     "naming.getClientList": ([], UNREADABLE, "an error of the client"),
     "naming.getHealthCheckers": ([], UNREADABLE, "an error of the client"),
     "naming.listSelectorTypes": ([], UNREADABLE, "an error of the client"),
-    "naming.setLogLevel": (["x", "INFO"], NO_SUCH_PATH, NO_LOGGERS),
 }
 """Operation → arguments, what the client says of the answer, and why. All of `ai` (registries of agents and of MCP
 servers) is not built either."""
@@ -133,6 +125,32 @@ def test_the_node_tells_of_itself(ask: Ask, server: str) -> None:
     assert ask("core.listClusterNodes", "", "DOWN") == []
     assert ask("naming.getMetrics", True) == {"status": "UP"}
     assert ask("naming.getMetrics", False).keys() > {"serviceCount", "instanceCount", "connectionBasedClientCount"}
+
+
+def test_loggers_of_the_node_get_their_levels(ask: Ask) -> None:
+    for operation in ("core.updateLogLevel", "config.setLogLevel", "naming.setLogLevel"):
+        assert ask(operation, "core-raft", "DEBUG") == (None if operation == "core.updateLogLevel" else "ok")
+        refused("there is no logger 'naming-main'", ask, operation, "naming-main", "DEBUG")
+        ask(operation, "nacos_core", "INFO")
+
+
+def test_the_log_of_the_node_is_administered(ask: Ask, namespace: str) -> None:
+    assert ask("core.raftOps", "doSnapshot", "", "naming_persistent_service") is None
+    refused("stands alone", ask, "core.raftOps", "transferLeader", "127.0.0.1:1", "")
+    refused("changePeers is not offered", ask, "core.raftOps", "changePeers", "127.0.0.1:1", "")
+    publish(ask, namespace, "d", "x")
+    [counter] = ask("core.getIdGenerators")
+    assert counter == {"resource": "config", "info": {"currentId": id_of(ask, namespace, "d"), "workerId": 0}}
+
+
+def test_clients_are_counted_member_by_member(ask: Ask, server: str, application: Client) -> None:
+    assert application.register(unique("counted"), instance(7001))
+    told = ask("core.getClusterLoaderMetrics")
+    [member] = told["detail"]
+    assert (member["address"], member["sdkConCount"]) == (server, told["total"])
+    assert told["total"] >= 1
+    assert (told["completed"], told["memberCount"]) == (True, 1)
+    assert ask("core.smartReloadCluster", "0.1") == "ignore", "there is no other member"
 
 
 def test_who_logs_in_administers_a_guarded_node_and_nobody_else(

@@ -78,6 +78,7 @@ class World:
             switches=lambda: self.log.machine.switches,
             quota_defaults=lambda: self.log.machine.quotas.defaults,
             observing=None,  # type: ignore[arg-type]
+            loads=None,  # type: ignore[arg-type]
             health=None,
             pushes=None,  # type: ignore[arg-type]
         )

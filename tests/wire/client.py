@@ -54,7 +54,7 @@ def call_http(
     method: str,
     path: str,
     query: Mapping[str, Any] | None = None,
-    form: Mapping[str, Any] | None = None,
+    form: Mapping[str, Any] | bytes | None = None,
     headers: Mapping[str, str] | None = None,
     host: str = "127.0.0.1",
     within_s: float = WAIT_S,
@@ -72,13 +72,16 @@ def ask_http(
     method: str,
     path: str,
     query: Mapping[str, Any] | None = None,
-    form: Mapping[str, Any] | None = None,
+    form: Mapping[str, Any] | bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpAnswer:
-    """One request on a connection that is kept."""
+    """One request on a connection that is kept. `form` in bytes is a body of JSON."""
     sent = dict(headers or {})
     body = None
-    if form is not None:
+    if isinstance(form, bytes):
+        body = form
+        sent.setdefault("Content-Type", "application/json")
+    elif form is not None:
         body = urlencode(form).encode()
         sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
     connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, sent)

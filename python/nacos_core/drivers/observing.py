@@ -47,6 +47,8 @@ class Observing:
         self._others = others
         self._nursery = nursery
         self._settle = settle
+        if cluster is not None:
+            cluster.answer(Observe, self._answer)
 
     def here(self, question: Observe) -> list[Row]:
         """What this node knows itself."""
@@ -61,8 +63,7 @@ class Observing:
             case _:
                 return []
 
-    def answer(self, peer: "Identity", question: Observe) -> Observed:
-        """Another member asks."""
+    def _answer(self, peer: "Identity", question: Observe) -> Observed:
         return Observed(self.here(question))
 
     def everywhere(self, question: Observe, done: Done) -> None:

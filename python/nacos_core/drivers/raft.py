@@ -62,6 +62,7 @@ class RaftDriver:
         self._timer_changed = trio.Event()
         self._work = trio.Event()
         self._applied = trio.Event()
+        self._snapshot_saved = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._is_applying = True
         """Also before ``run``: what is committed already waits until then."""
@@ -136,6 +137,17 @@ class RaftDriver:
         """At the leader: hands over."""
         self.replica.transfer(target_id, trio.current_time())
         self._after_step()
+
+    async def snapshot(self) -> None:
+        """Takes a snapshot of what this node has applied and waits until it is durable.
+
+        Raises:
+            NotReady: one is being taken or installed.
+        """
+        saved = self._snapshot_saved
+        if self.replica.take_snapshot():
+            self._after_step()
+            await saved.wait()
 
     async def run(self) -> None:
         """Runs until cancelled.
@@ -227,6 +239,8 @@ class RaftDriver:
                 await aside(log.save_snapshot, index, term, data)
                 await aside(log.compact, compact_index)
                 replica.snapshot_saved(len(data))
+                self._snapshot_saved.set()
+                self._snapshot_saved = trio.Event()
                 _logger.debug("snapshot of %d bytes at entry %d", len(data), index)
             case LoadSnapshot():
                 replica.snapshot_loaded(await aside(log.load_snapshot))

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, Union, get_args
 
 import msgspec
 
-from nacos_core.cluster import observations
+from nacos_core.cluster import loads, observations
 from nacos_core.cluster import questions as cluster
 from nacos_core.distro import forwarding
 from nacos_core.distro import messages as distro
@@ -75,6 +75,12 @@ def _union(types: tuple[type[msgspec.Struct], ...]) -> Any:
 
 PROTOCOL: Final = Protocol(
     messages=(*get_args(ReplicaMessage), *distro.MESSAGES),
-    requests=(*cluster.QUESTIONS, *forwarding.QUESTIONS, *distro.QUESTIONS, *observations.QUESTIONS),
-    responses=(*cluster.ANSWERS, *forwarding.ANSWERS, *distro.ANSWERS, *observations.ANSWERS),
+    requests=(
+        *(*cluster.QUESTIONS, *forwarding.QUESTIONS, *distro.QUESTIONS),
+        *(*observations.QUESTIONS, *loads.QUESTIONS),
+    ),
+    responses=(
+        *(*cluster.ANSWERS, *forwarding.ANSWERS, *distro.ANSWERS),
+        *(*observations.ANSWERS, *loads.ANSWERS),
+    ),
 )

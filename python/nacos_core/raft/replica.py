@@ -285,6 +285,19 @@ class Replica:
         self._reads.applied(self.last_applied)
         self._take_snapshot_if_due()
 
+    def take_snapshot(self) -> bool:
+        """Has a snapshot taken of what is applied, due or not; False: there is one already, and nothing to do.
+
+        Raises:
+            NotReady: one is being taken or installed.
+        """
+        if not self._may_take_snapshot():
+            raise NotReady("a snapshot is being taken or installed already, try again later")
+        if self.last_applied <= self._log.snapshot_index:
+            return False
+        self._take_snapshot()
+        return True
+
     def take_outbox(self) -> list[tuple[str, ReplicaMessage]]:
         """What is to be sent, to whom."""
         outbox, self._outbox = self._outbox, []
@@ -458,8 +471,13 @@ class Replica:
 
     def _take_snapshot_if_due(self) -> None:
         is_due = self._log_bytes > max(self._snapshot_log_bytes, 2 * self._snapshot_bytes)
-        if not is_due or self._is_saving_snapshot or self.machine.state.is_installing:
-            return
+        if is_due and self._may_take_snapshot():
+            self._take_snapshot()
+
+    def _may_take_snapshot(self) -> bool:
+        return not (self._is_saving_snapshot or self.machine.state.is_installing)
+
+    def _take_snapshot(self) -> None:
         index = self.last_applied
         term = self._log.term_at(index)
         assert term is not None, "the log holds what was applied until it is compacted"

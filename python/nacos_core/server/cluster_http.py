@@ -1,7 +1,7 @@
 """Members and leader over HTTP (protocol/http.md section 7); what is done to them has paths of our own beside."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nacos_core import limits
 from nacos_core.errors import CallRefused, HandshakeRefused, MembershipRefused, NacosCoreError, WrongAddress
@@ -14,6 +14,8 @@ from nacos_core.server.versions import V1, Version
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
     from nacos_core.raft.configuration import Member
+
+_MEMBER_PATH: Final = "/nacos/v3/admin/core/cluster/member"
 
 
 @takes(optional=("keyword", "address", "state"))
@@ -43,6 +45,18 @@ def this_node(version: Version, context: Context, request: "HttpRequest") -> Non
 def health(version: Version, context: Context, request: "HttpRequest") -> None:
     """The state of the member that answers, as it sees itself."""
     _answer(version, context, request, "UP" if context.is_ready() else "STARTING")
+
+
+@takes(statuses=(501,))
+def refuse_lookup(context: Context, request: "HttpRequest") -> None:
+    """Not offered: members are agreed on, not looked up in a file or at an address server."""
+    _refuse_unoffered(context, request, "members are agreed on by Raft, and not looked up")
+
+
+@takes(statuses=(501,))
+def refuse_report(context: Context, request: "HttpRequest") -> None:
+    """Not offered: what a node is told of the members would not be what they have agreed on."""
+    _refuse_unoffered(context, request, "a node does not take the members from a list: they are agreed on by Raft")
 
 
 @takes(answer="text")
@@ -85,6 +99,11 @@ def remove_member(context: Context, request: "HttpRequest") -> None:
 def transfer(context: Context, request: "HttpRequest") -> None:
     """Has ``member`` lead, a voter named by its id or address; without it, the one that has most."""
     context.cluster.transfer(request.parameters.get("member", ""), partial(_finish, context, request))
+
+
+def _refuse_unoffered(context: Context, request: "HttpRequest", why: str) -> None:
+    text = f"{why}. POST and DELETE {_MEMBER_PATH} take members in and out, one by one"
+    _reply(context, request, 501, pages.failure(pages.NOT_OFFERED, text))
 
 
 def _finish(context: Context, request: "HttpRequest", error: NacosCoreError | None) -> None:
@@ -131,9 +150,7 @@ def _describe(context: Context, member: "Member") -> dict[str, object]:
 
 def _answer(version: Version, context: Context, request: "HttpRequest", data: object) -> None:
     """In v1 in the result that consoles of 1.x know."""
-    result = {"code": 200, "message": None, "data": data}
-    body = pages.to_json(result) if version is V1 else pages.success(data)
-    _reply(context, request, 200, body)
+    _reply(context, request, 200, pages.rest_result(200, data=data) if version is V1 else pages.success(data))
 
 
 def _reply(context: Context, request: "HttpRequest", status: int, body: bytes) -> None:

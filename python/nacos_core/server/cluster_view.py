@@ -163,9 +163,20 @@ class ClusterView:
         """Has the voter of that id or address lead; "": whichever is best."""
         self._do(done, lambda cluster: cluster.hand_over(self._id_of(name) if name else ""))
 
+    def snapshot(self, name: str, done: "Callable[[NacosCoreError | None], None]") -> None:
+        """Has this node take a snapshot; ``name``, if it is not "", must be its own id or address."""
+
+        async def take() -> None:
+            if name and self._id_of(name) != self.node_id:
+                raise MembershipRefused(f"each node takes its own snapshots: ask {name} itself")
+            await self._raft.snapshot()
+
+        self._run(done, take)
+
     def _id_of(self, name: str) -> str:
         for member in self.members():
-            if name in (member.node_id, member.address):
+            host = member.address.rpartition(":")[0]
+            if name in (member.node_id, member.address, f"{host}:{member.peer_port}"):
                 return member.node_id
         listed = ", ".join(f"{member.address} ({member.node_id})" for member in self.members())
         raise MembershipRefused(f"there is no member {name}: {listed}")
@@ -178,11 +189,13 @@ class ClusterView:
         cluster = self._cluster
         if cluster is None:
             done(MembershipRefused("this node stands alone: it was started without --cluster, --join or --peer-port"))
-            return
+        else:
+            self._run(done, lambda: action(cluster))
 
+    def _run(self, done: "Callable[[NacosCoreError | None], None]", action: "Callable[[], Awaitable[object]]") -> None:
         async def run() -> None:
             try:
-                await action(cluster)
+                await action()
             except NacosCoreError as error:
                 done(error)
             else:

@@ -53,19 +53,22 @@ _CLIENT: Final = {
 """What clients of 1.x live on; other methods of these paths are for others."""
 
 _ADMIN: Final = (
-    _below("v1/core/cluster/", "self", "nodes", "simple/nodes", "health")
-    | _below("v2/core/cluster/node/", "self", "list", "self/health")
+    _below("v1/core/", "cluster/self", "cluster/nodes", "cluster/simple/nodes", "cluster/health", "ops/raft")
+    | _below("v2/core/cluster/", "node/self", "node/list", "node/self/health", "lookup")
+    | _below("v2/core/", "ops/raft")
+    | _below("v2/core/loader/", "current", "cluster", "reloadClient", "reloadCurrent", "smartReloadCluster")
     | _below("v1/cs/", "configs/listener", "listener", "capacity")
     | _below("v1/ns/", "instance", "instance/metadata/batch", "instance/statuses", "cluster")
     | _below("v1/ns/health", "", "/checkers", "/instance", "/server")
     | _below("v1/ns/service", "", "/names", "/subscribers", "/selector/types")
-    | _below("v1/ns/", "operator/switches", "operator/distro/client", "ops/switches")
+    | _below("v1/ns/", "operator/switches", "operator/distro/client", "operator/log", "ops/switches", "ops/log")
     | _below("v2/cs/", "config")
     | _below("v2/ns/instance", "", "/list", "/beat", "/metadata/batch")
     | _below("v2/ns/", "service", "service/list", "catalog/instances", "health/instance")
     | _below("v2/ns/client", "", "/list", "/publish/list", "/subscribe/list")
     | _below("v2/ns/client/service/", "publisher/list", "subscriber/list")
-    | _below("v2/ns/", "operator/switches", "operator/metrics", "ops/switches", "ops/metrics")
+    | _below("v2/ns/operator/", "switches", "metrics", "log")
+    | _below("v2/ns/ops/", "switches", "metrics", "log")
 )
 _CONSOLE: Final = (
     _below("v1/console/", "namespaces", "server/state")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nacos_core.drivers.background import Background
     from nacos_core.drivers.distro import DistroDriver
     from nacos_core.drivers.health import HealthChecks
+    from nacos_core.drivers.loads import Loads
     from nacos_core.drivers.observing import Observing
     from nacos_core.drivers.push import Pushes
     from nacos_core.drivers.schemas import SchemaGate
@@ -56,6 +57,7 @@ class Context:
     quota_defaults: "Callable[[], QuotaDefaults]"
     """What holds now for namespaces that have no quota of their own, and whether any is enforced."""
     observing: "Observing"
+    loads: "Loads"
     health: "HealthChecks | None"
     """None: persistent instances are not checked."""
     pushes: "Pushes"

@@ -28,8 +28,8 @@ ATTRIBUTES: Final = (
 Answer: TypeAlias = Literal["by version", "bare", "page", "archive", "text"]
 """``by version``: bare in v1, a result in v2 and v3; ``page``: the same, and the result holds a page of a list."""
 
-Body: TypeAlias = Literal["ids", "file"]
-"""JSON that names configurations, or an uploaded archive."""
+Body: TypeAlias = Literal["ids", "file", "logLevel", "raft"]
+"""JSON that names configurations, an uploaded archive, or the parameters of an operation as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def naming_metrics(context: Context, *, with_counts: bool) -> dict[str, object]:
         "ephemeralIpPortClientCount": counts["ephemeral_publishers"],
         "persistentIpPortClientCount": counts["persistent_publishers"],
         "responsibleClientCount": responsible_clients,
-        **_load(),
+        **system_load(),
     }
 
 
@@ -131,7 +131,7 @@ def _distro(context: Context) -> Iterator[Family]:
 
 
 def _process(context: Context) -> Iterator[Family]:
-    load = _load()
+    load = system_load()
     yield _one("up", "gauge", "1 once the node is ready.", context.is_ready())
     yield _one("memory_share", "gauge", "Resident memory at its highest, as a share of the machine's.", load["mem"])
     silence = context.hub.silence(context.wall_clock(), limits.SILENCE_WITHIN_MS, 0)
@@ -162,7 +162,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _load() -> dict[str, float]:
+def system_load() -> dict[str, float]:
     """Shares of the processor and the memory, and the load average; 0 where the system does not say."""
     import os
     import resource

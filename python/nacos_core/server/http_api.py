@@ -18,10 +18,8 @@ from nacos_core.server import (
     cluster_http,
     config_http,
     config_list_http,
-    distro_http,
     figures,
     history_http,
-    loader_http,
     namespace_http,
     openapi,
     pages,
@@ -33,6 +31,7 @@ from nacos_core.server.context import Context
 from nacos_core.server.core_routes import CORE_ROUTES
 from nacos_core.server.description import description_of, takes
 from nacos_core.server.naming_routes import NAMING_ROUTES
+from nacos_core.server.node_routes import NODE_ROUTES
 from nacos_core.server.versions import V1, V2, V3
 
 if TYPE_CHECKING:
@@ -121,32 +120,13 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "/nacos/v3/admin/core/ops/readiness"): Route(state_http.readiness_result, is_open=True),
     ("GET", "/nacos/v1/cs/health"): Route(state_http.config_health, is_open=True),
     ("GET", "/nacos/v3/admin/core/state"): Route(state_http.state_result),
-    ("GET", "/nacos/v1/core/cluster/nodes"): Route(partial(cluster_http.members, V1)),
-    ("GET", "/nacos/v1/core/cluster/simple/nodes"): Route(partial(cluster_http.addresses, V1)),
-    ("GET", "/nacos/v1/core/cluster/self"): Route(partial(cluster_http.this_node, V1)),
-    ("GET", "/nacos/v1/core/cluster/health"): Route(partial(cluster_http.health, V1)),
-    ("GET", "/nacos/v2/core/cluster/node/list"): Route(partial(cluster_http.members, V2)),
-    ("GET", "/nacos/v2/core/cluster/node/self"): Route(partial(cluster_http.this_node, V2)),
-    ("GET", "/nacos/v2/core/cluster/node/self/health"): Route(partial(cluster_http.health, V2)),
-    ("GET", "/nacos/v3/admin/core/cluster/node/list"): Route(partial(cluster_http.members, V3)),
-    ("GET", "/nacos/v3/admin/core/cluster/node/self"): Route(partial(cluster_http.this_node, V3)),
-    ("GET", "/nacos/v3/admin/core/cluster/node/self/health"): Route(partial(cluster_http.health, V3)),
     ("GET", "/nacos/serverlist"): Route(cluster_http.server_list, is_open=True),
-    ("POST", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.add_member),
-    ("DELETE", "/nacos/v3/admin/core/cluster/member"): Route(cluster_http.remove_member),
-    ("GET", "/nacos/v3/admin/core/raft/state"): Route(cluster_http.raft_state),
-    ("GET", "/nacos/v3/admin/core/distro/consistency"): Route(distro_http.consistency),
-    ("POST", "/nacos/v3/admin/core/raft/transfer"): Route(cluster_http.transfer),
-    ("GET", "/nacos/v3/admin/core/loader/current"): Route(loader_http.current),
-    ("POST", "/nacos/v3/admin/core/loader/reloadClient"): Route(loader_http.reload_client),
-    ("POST", "/nacos/v3/admin/core/loader/reloadCurrent"): Route(loader_http.reload_current),
     ("GET", "/nacos/v1/console/server/state"): Route(state_http.state_map),
     ("GET", "/nacos/v3/console/server/state"): Route(state_http.state_map),
     ("GET", "/nacos/v3/console/server/announcement"): Route(state_http.announcement),
     ("GET", "/nacos/v3/console/server/guide"): Route(state_http.guide),
     ("GET", "/nacos/v3/console/health/liveness"): Route(state_http.liveness_result, is_open=True),
     ("GET", "/nacos/v3/console/health/readiness"): Route(state_http.readiness_result, is_open=True),
-    ("GET", "/nacos/v3/console/core/cluster/nodes"): Route(partial(cluster_http.members, V3)),
     ("GET", "/nacos/actuator/health"): Route(state_http.actuator_health, is_open=True),
     ("GET", "/nacos/actuator/prometheus"): Route(figures.prometheus),
     ("GET", "/nacos/prometheus"): Route(targets_http.all_targets),
@@ -163,6 +143,7 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "/nacos/v3/console/core/namespace/exist"): Route(namespace_http.exists),
     **{path: Route(handler) for path, handler in CONFIG_ROUTES.items()},
     **{path: Route(handler) for path, handler in NAMING_ROUTES.items()},
+    **{path: Route(handler) for path, handler in NODE_ROUTES.items()},
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final, TypeAlias
 
-from nacos_core.server import catalog_http, client_http, instance_http, ops_http, service_http
+from nacos_core.server import catalog_http, client_http, core_ops_http, instance_http, ops_http, service_http
 from nacos_core.server.naming_call import Handler, v1, v3
 
 _Routes: TypeAlias = dict[tuple[str, str], Handler]
@@ -43,6 +43,8 @@ _V1: Final[_Routes] = {
         for path in ("operator", "ops")
         for method, handler in (("GET", ops_http.switches), ("PUT", ops_http.set_switch))
     },
+    ("PUT", "operator/log"): core_ops_http.set_log_level,
+    ("PUT", "ops/log"): core_ops_http.set_log_level,
     ("GET", "operator/distro/client"): client_http.responsible,
     ("GET", "ops/metrics"): ops_http.metrics,
 }
@@ -68,6 +70,7 @@ _V2: Final[_Routes] = {
             ("GET", "switches", ops_http.switches),
             ("PUT", "switches", ops_http.set_switch),
             ("GET", "metrics", ops_http.metrics),
+            ("PUT", "log", core_ops_http.set_log_level),
         )
     },
 }
@@ -99,6 +102,7 @@ _ADMIN: Final[_Routes] = {
     ("PUT", "ops/switches"): ops_http.set_switch,
     ("GET", "ops/metrics"): ops_http.metrics,
     ("GET", "ops/silence"): ops_http.silence,
+    ("PUT", "ops/log"): core_ops_http.set_log_level,
 }
 
 _CONSOLE: Final[_Routes] = {

@@ -37,6 +37,7 @@ _STATUSES: Final = {
         "What the protocol says with this status: casMd5 is not the md5 of what is there, metadata (v1) cannot be "
         "read, or the node is not ready."
     ),
+    501: "This server does not offer it; the answer says what there is instead.",
     503: "The node is starting or leaving, is busy, or finds no leader; nothing was written.",
     504: "It is not known in time whether the write was made.",
 }
@@ -94,6 +95,20 @@ _SCHEMAS: Final[_Json] = {
             },
         },
     },
+    "LogLevel": {
+        "type": "object",
+        "required": ["logName", "logLevel"],
+        "properties": {"logName": _TEXT, "logLevel": _TEXT},
+    },
+    "RaftOperation": {
+        "type": "object",
+        "required": ["command"],
+        "properties": {
+            "command": _TEXT,
+            "value": {"type": ["string", "null"]},
+            "groupId": {"type": ["string", "null"]},
+        },
+    },
     "Archive": {
         "type": "object",
         "required": ["file"],
@@ -101,6 +116,7 @@ _SCHEMAS: Final[_Json] = {
         "additionalProperties": {"type": "string", "description": "A parameter that is not in the query."},
     },
 }
+_OPERATIONS: Final = {"logLevel": "LogLevel", "raft": "RaftOperation"}
 _SECURITY: Final[_Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The accessToken that a login gave."},
     "header": {"type": "apiKey", "in": "header", "name": "accessToken"},
@@ -201,6 +217,8 @@ def _body(description: Description, names: list[str], required: list[str]) -> _J
         match body:
             case "ids":
                 content["application/json"] = {"schema": {"$ref": "#/components/schemas/ConfigurationIds"}}
+            case "logLevel" | "raft":
+                content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{_OPERATIONS[body]}"}}
             case "file":
                 content["multipart/form-data"] = {"schema": {"$ref": "#/components/schemas/Archive"}}
     return {"required": bool(required) or not names, "content": content}

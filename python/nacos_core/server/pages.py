@@ -60,6 +60,7 @@ METADATA_ILLEGAL: Final = (100002, "Imported metadata is invalid")
 PARSING_FAILED: Final = (100004, "Parsing data failed")
 DATA_EMPTY: Final = (100005, "Imported file data is empty")
 NOTHING_CHOSEN: Final = (100006, "No configuration selected")
+NOT_OFFERED: Final = (40001, "API is disabled")
 SERVER_ERROR: Final = (30000, "server error")
 
 to_json = msgspec.json.Encoder().encode
@@ -82,6 +83,11 @@ class Result(msgspec.Struct):
     code: int
     message: str
     data: object
+
+
+def rest_result(code: int, message: str | None = None, data: object = None) -> bytes:
+    """What the parts of v1 for consoles and operators answer with; ``code``: 200, or the status of what is wrong."""
+    return to_json({"code": code, "message": message, "data": data})
 
 
 def error_page(status: int, message: str, path: str, now_ms: int) -> bytes:

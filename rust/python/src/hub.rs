@@ -519,6 +519,11 @@ impl Hub {
         Some(HistoryEvent::new(key, hub.configs().event_before(key, id)?))
     }
 
+    #[getter]
+    fn last_event_id(&self) -> u64 {
+        self.lock().configs().last_event_id()
+    }
+
     fn history_size(&self) -> (usize, usize) {
         self.lock().configs().history_size()
     }

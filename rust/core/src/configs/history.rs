@@ -200,6 +200,11 @@ impl Configs {
         events.get(place(events, id)?.checked_sub(1)?)
     }
 
+    /// The id of the newest event there ever was; 0: none. Ids of configurations are those of the events that made them.
+    pub fn last_event_id(&self) -> u64 {
+        self.history.last_id
+    }
+
     /// How many events there are, and about how many bytes they take beside what the store holds anyway.
     pub fn history_size(&self) -> (usize, usize) {
         (self.history.index.len(), self.history.bytes)
