@@ -54,6 +54,10 @@ DEEP = "[" * 240 + "]" * 240
 LAUGHS = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
 )
+UNIQUE = '{"properties": {"b": {"uniqueItems": true}}}'
+HEAVY = f"a: &a {'x' * 120_000}\nb: [{', '.join(['*a'] * 20_000)}]"
+"""To be compared, each mention is another 120,000 characters."""
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory of a process has no limit")
 
 
 def subject(type: str, schema: str, content: str) -> Subject:
@@ -78,7 +82,11 @@ FITTING = [
     ("json", PORT, '{"port": 80}'),
     ("yaml", PORT, "port: 80\n---\nport: 81"),
     ("toml", PORT, "port = 80"),
-    ("yaml", {"properties": {"day": {"type": "string"}, "8": {"const": "a"}}}, "day: 2026-01-31\n8: a"),
+    (
+        "yaml",
+        {"properties": {"at": {"const": "2026-01-31 9:00:00"}, "8": {"const": "a"}}},
+        "at: 2026-01-31 9:00:00\n8: a",
+    ),
     ("toml", {"properties": {"day": {"const": "2026-01-31"}}}, "day = 2026-01-31"),
     ("json", {"$schema": "http://json-schema.org/draft-04/schema#", "maximum": 5, "exclusiveMaximum": True}, "4"),
     ("json", {"$defs": {"p": {"$id": "http://x/p", "type": "integer"}}, "$ref": "http://x/p"}, "1"),
@@ -151,6 +159,7 @@ async def test_nothing_is_fetched_for_a_schema() -> None:
         ("json", branching("anyOf"), "2", "it takes more than 1 s of processor time"),
         ("json", going_deep(), DEEP, "it is nested too deeply or takes too much memory"),
         ("yaml", "{}", LAUGHS, ""),
+        pytest.param("yaml", UNIQUE, HEAVY, "it is nested too deeply or takes too much memory", marks=ON_LINUX),
     ],
 )
 async def test_what_costs_too_much_ends_the_process_and_the_next_check_gets_another(
@@ -181,6 +190,7 @@ async def test_a_process_that_was_ended_or_stands_still_is_replaced(monkeypatch:
     fitting = subject("json", PORT, '{"port": 1}')
     async with a_process() as process:
         await process.check(fitting)
+        assert os.getsid(pid_of(process)) == pid_of(process), "it does not hear Ctrl-C at the terminal of the node"
         os.kill(pid_of(process), signal.SIGTERM)
         assert await process.check(fitting) == (Verdict.UNKNOWN, "the process that checks it ended with -15")
         assert await process.check(fitting) == (Verdict.FITS, "")
@@ -278,6 +288,14 @@ async def test_where_nothing_is_checked_a_schema_is_kept_as_it_is(monkeypatch: p
         await node.config.publish("a", "{}", type="json")
 
 
+async def test_the_process_ends_with_the_node() -> None:
+    async with a_node() as node:
+        await node.config.publish("a", "{}", type="json", schema="{}")
+        pid = pid_of(node._schemas._process)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 @pytest.mark.parametrize("strictness", [Strictness.WARN, Strictness.ERROR])
 async def test_without_the_library_a_schema_cannot_be_set(
     strictness: Strictness, monkeypatch: pytest.MonkeyPatch
@@ -306,7 +324,11 @@ class Gate:
     def __init__(self) -> None:
         self.passed: list[Command] = []
         self.told: list[Any] = []
-        self.gate = SchemaGate(Strictness.ERROR, None, self.take, lambda: None)  # type: ignore[arg-type]
+        self.settled = 0
+        self.gate = SchemaGate(Strictness.ERROR, None, self.take, self.settle)  # type: ignore[arg-type]
+
+    def settle(self) -> None:
+        self.settled = len(self.told)
 
     def take(self, command: Command, complete: Any) -> None:
         self.passed.append(command)
@@ -332,6 +354,7 @@ async def test_what_needs_no_check_passes_at_once_and_what_waits_too_long_in_lin
         await world.gate.check_all(waiting[:1])  # it stands behind all the others
         nursery.cancel_scope.cancel()
     assert world.passed[2:] == waiting
+    assert world.settled == len(world.told), "whoever waits is answered after each check"
 
 
 async def test_checks_that_a_stopping_node_does_not_make_are_told_so() -> None:
