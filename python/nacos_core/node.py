@@ -30,7 +30,7 @@ from nacos_core.drivers.pump import run_pump
 from nacos_core.drivers.push import Pushes
 from nacos_core.drivers.quotas import QuotaSettings
 from nacos_core.drivers.raft import RaftDriver
-from nacos_core.drivers.schemas import SchemaGate
+from nacos_core.drivers.schemas import SchemaGate, SchemaProcess
 from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
@@ -207,7 +207,8 @@ class Node:
         self._writes = Writes(self._raft)
         self._health = self._make_health() if settings.health_check_networks else None
         config_service = ConfigService(Validation(settings.config_validation))
-        self._schemas = SchemaGate(settings.config_validation, self._hub, self._raft.propose, self._settle)
+        checks = SchemaProcess(surroundings.open_process)
+        self._schemas = SchemaGate(settings.config_validation, self._hub, self._raft.propose, self._settle, checks)
         context = Context(
             settings=settings if settings.port is None else replace(settings, port=self.http_port),
             compatibility=compatibility,

@@ -1,4 +1,4 @@
-"""What a node takes from outside: where it keeps things, who connects it with others, time, chance, and threads."""
+"""What a node takes from outside: where it keeps things, who connects it with others, time, chance and help."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -22,6 +22,8 @@ Entropy = Callable[[int], bytes]
 """Gives that many bytes that nobody can foretell."""
 Dial = Callable[["Address", int], Awaitable[trio.abc.Stream]]
 """Connects to an address and a port; raises ``OSError``."""
+OpenProcess = Callable[..., Awaitable[trio.Process]]
+"""Starts a program as ``trio.lowlevel.open_process`` does; raises ``OSError``."""
 
 
 class Aside(Protocol):
@@ -52,5 +54,6 @@ class Surroundings:
     """Connects to what is checked for its health; None: TCP."""
     cpu_seconds: Callable[[], float] = process_cpu_seconds
     """The processor time that was used so far, which tells a process that stood still from one that was busy."""
+    open_process: OpenProcess = trio.lowlevel.open_process
     shown: "Callable[[StateMachine], StateMachine]" = lambda state_machine: state_machine
     """May put something around the state machine that looks on at what is applied."""

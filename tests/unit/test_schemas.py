@@ -19,16 +19,18 @@ from nacos_core.commands import PublishConfig, RemoveConfig
 from nacos_core.config.rules import ConfigRefused
 from nacos_core.config.schema import Subject, Verdict
 from nacos_core.config.validation import Strictness
-from nacos_core.drivers import schemas
+from nacos_core.drivers import schema_process
 from nacos_core.drivers.schemas import SchemaGate, SchemaProcess
 from nacos_core.errors import NacosCoreError, NotReady, Overloaded
 from nacos_core.node import Node, run_node
 from nacos_core.settings import Settings
+from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from nacos_core.commands import Command
+    from nacos_core.surroundings import OpenProcess
 
 PORT = json.dumps(
     {"type": "object", "properties": {"port": {"type": "integer", "maximum": 65535}}, "required": ["port"]}
@@ -66,7 +68,7 @@ def subject(type: str, schema: str, content: str) -> Subject:
 
 @asynccontextmanager
 async def a_process() -> AsyncIterator[SchemaProcess]:
-    process = SchemaProcess()
+    process = SchemaProcess(trio.lowlevel.open_process)
     try:
         yield process
     finally:
@@ -219,8 +221,11 @@ async def test_without_an_interpreter_nothing_is_started(monkeypatch: pytest.Mon
 
 
 @asynccontextmanager
-async def a_node(strictness: Strictness = Strictness.ERROR) -> AsyncIterator[Node]:
-    async with run_node(Settings(port=None, data=None, config_validation=strictness)) as node:
+async def a_node(
+    strictness: Strictness = Strictness.ERROR, open_process: OpenProcess = trio.lowlevel.open_process
+) -> AsyncIterator[Node]:
+    settings = Settings(port=None, data=None, config_validation=strictness)
+    async with run_node(settings, surroundings=Surroundings(open_process=open_process)) as node:
         yield node
 
 
@@ -274,18 +279,32 @@ async def test_with_warnings_only_a_bad_schema_is_refused(caplog: pytest.LogCapt
             await node.config.publish("a", "{}", type="json", schema='{"type": 1}')
 
 
-async def test_where_nothing_is_checked_a_schema_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def start() -> trio.Process:
-        raise AssertionError("no process is needed")
-
-    monkeypatch.setattr(schemas, "_start", start)
-    async with a_node(Strictness.OFF) as node:
+async def test_where_nothing_is_checked_a_schema_is_kept_as_it_is() -> None:
+    async with a_node(Strictness.OFF, no_process) as node:
         await node.config.publish("a", "{}", type="json", schema="{")
         kept = node.config.get("a")
         assert kept is not None
         assert kept.schema == "{"
-    async with a_node() as node:
+
+
+async def test_a_process_that_cannot_be_started_is_like_a_check_that_takes_too_much() -> None:
+    async with a_node(Strictness.ERROR, no_process) as node:
         await node.config.publish("a", "{}", type="json")
+        with pytest.raises(ConfigRefused, match=r"cannot be checked against its schema: no more processes$"):
+            await node.config.publish("a", "{}", type="json", schema="{}")
+
+
+async def no_process(*_: object, **__: object) -> trio.Process:
+    raise OSError("no more processes")
+
+
+def test_without_the_library_yaml_is_said_not_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert schema_process._verdict("yaml", "{}", b"a: 1") == ("fits", "")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert schema_process._verdict("yaml", "{}", b"a: 1") == (
+        "unknown",
+        "YAML is not read here: install nacos-core[yaml]",
+    )
 
 
 async def test_the_process_ends_with_the_node() -> None:
@@ -325,7 +344,8 @@ class Gate:
         self.passed: list[Command] = []
         self.told: list[Any] = []
         self.settled = 0
-        self.gate = SchemaGate(Strictness.ERROR, None, self.take, self.settle)  # type: ignore[arg-type]
+        process = SchemaProcess(trio.lowlevel.open_process)
+        self.gate = SchemaGate(Strictness.ERROR, None, self.take, self.settle, process)  # type: ignore[arg-type]
 
     def settle(self) -> None:
         self.settled = len(self.told)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nacos_core._core import Hub
     from nacos_core.commands import Command
     from nacos_core.proposals import Complete, Propose
+    from nacos_core.surroundings import OpenProcess
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class _Ended(Exception):
 class SchemaProcess:
     """The process, started when it is needed, and again after it has ended. One check at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_process: "OpenProcess") -> None:
+        self._open_process = open_process
         self._process: trio.Process | None = None
 
     async def check(self, subject: Subject) -> tuple[Verdict, str]:
@@ -72,7 +74,7 @@ class SchemaProcess:
 
     async def _ask(self, request: bytes) -> bytes:
         if self._process is None:
-            self._process = await _start()
+            self._process = await self._start()
         is_answered = False
         try:
             with trio.move_on_after(limits.SCHEMA_ANSWER_SECONDS):
@@ -84,14 +86,13 @@ class SchemaProcess:
             if not is_answered:
                 await self.close()
 
-
-async def _start() -> trio.Process:
-    if not sys.executable or getattr(sys, "frozen", False):
-        raise _Ended("this program has no interpreter to start a process with")
-    # In a session of its own it does not hear what is typed at the node's terminal.
-    cost = (f"{limits.SCHEMA_CPU_SECONDS:g}", f"{limits.SCHEMA_MEMORY_BYTES}")
-    command = [sys.executable, "-P", str(_PROGRAM), *cost]
-    return await trio.lowlevel.open_process(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
+    async def _start(self) -> trio.Process:
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise _Ended("this program has no interpreter to start a process with")
+        cost = (f"{limits.SCHEMA_CPU_SECONDS:g}", f"{limits.SCHEMA_MEMORY_BYTES}")
+        command = [sys.executable, "-P", str(_PROGRAM), *cost]
+        # In a session of its own it does not hear what is typed at the node's terminal.
+        return await self._open_process(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
 
 
 async def _exchange(process: trio.Process, request: bytes) -> bytes:
@@ -133,12 +134,19 @@ class SchemaGate:
         settle: called after each check, so that the command goes into the log or the refusal to the client.
     """
 
-    def __init__(self, strictness: Strictness, hub: "Hub", propose: "Propose", settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        strictness: Strictness,
+        hub: "Hub",
+        propose: "Propose",
+        settle: Callable[[], None],
+        process: SchemaProcess,
+    ) -> None:
         self._strictness = strictness
         self._hub = hub
         self._propose = propose
         self._settle = settle
-        self._process = SchemaProcess()
+        self._process = process
         self._add, self._waiting = trio.open_memory_channel[tuple["Command", Done]](limits.SCHEMA_CHECKS_COUNT_MAX)
         self._is_stopped = False
 
@@ -177,8 +185,8 @@ class SchemaGate:
             ConfigRefused: one does not.
             NotReady: the node is stopping.
         """
-        for command in commands:
-            if self.is_open or subject_of(self._hub, command) is None:
+        for command in () if self.is_open else commands:
+            if subject_of(self._hub, command) is None:
                 continue
             self._refuse_if_stopped()
             is_done, results = trio.Event(), list[NacosCoreError | None]()

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     change.add_argument("--description")
     change.add_argument("--application")
     change.add_argument("--tags", help="with commas between")
-    change.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema for the content is in this file")
+    change.add_argument("--schema", metavar="FILE", type=Path, help="with the JSON Schema that is in this file")
     command("remove", "remove a configuration; one that is not there is no error", "data_id")
     listing = command("list", "list configurations; of all groups unless --group is given", group="")
     listing.add_argument("data_id", metavar="PATTERN", nargs="?", default="", help="with *, as in app-*")
