@@ -148,6 +148,14 @@ def test_what_is_above_a_service_exists_and_what_is_elsewhere_is_refused(name: s
     assert world.code(name) == code
 
 
+def test_the_zone_says_where_it_begins_and_for_how_long_nothing_is_remembered() -> None:
+    world = World()
+    for name, section in (("nacos", "answer"), ("public.nacos", "authority")):
+        (start,) = getattr(world.ask(name, "SOA"), section)
+        assert start.name.to_text() == "nacos."
+        assert start[0].minimum == limits.DNS_NEGATIVE_TTL_SECONDS
+
+
 def test_a_node_that_is_not_ready_says_nothing_of_services() -> None:
     world = World()
     world.register("orders", at("10.0.0.1"))
@@ -171,6 +179,11 @@ def test_an_answer_that_does_not_fit_says_so_and_comes_whole_over_tcp() -> None:
     cut = world.ask(name, "SRV", edns=False)
     assert cut.flags & dns.flags.TC
     assert not cut.answer
+    for asked in (4096, 65_535):
+        query = dns.message.make_query(name, "SRV", use_edns=True, payload=asked)
+        answer = world.answers.answer(query.to_wire(), over_udp=True)
+        assert answer is not None
+        assert len(answer) <= limits.DNS_UDP_BYTES_MAX, "more may be cut to pieces on its way"
     whole = world.ask(name, "SRV", over_udp=False)
     assert not whole.flags & dns.flags.TC
     assert len(whole.answer[0]) == len(whole.additional) == limits.DNS_ADDRESSES_COUNT_MAX

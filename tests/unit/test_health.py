@@ -74,6 +74,12 @@ def test_operators_say_how_many_results_it_takes() -> None:
     world = World()
     world.switches = Switches(check_times=1)
     assert world.results(FAILED) == [False]
+    world = World()
+    world.switches = Switches(check_times=5)
+    assert world.results(*[FAILED] * 5) == [None] * 4 + [False]
+    world = World()
+    world.switches = Switches(check_times=5)
+    assert world.results(SURELY) == [False], "what leaves no doubt needs no second look"
 
 
 @pytest.mark.parametrize(("chance", "seconds"), [(0.0, 2.0), (0.5, 4.5), (1.0, 7.0)])

@@ -275,6 +275,35 @@ def test_no_more_checks_go_on_at_once_than_allowed(monkeypatch: pytest.MonkeyPat
     run(main)
 
 
+def test_few_databases_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a thread for as long as its server likes."""
+    asked = {"now": 0, "most": 0, "all": 0}
+
+    async def ask(*_arguments: object) -> Verdict:
+        asked["now"] += 1
+        asked["all"] += 1
+        asked["most"] = max(asked["most"], asked["now"])
+        await trio.sleep(1)
+        asked["now"] -= 1
+        return Verdict.PASSED
+
+    monkeypatch.setattr(health, "ask_mysql", ask)
+    monkeypatch.setattr(health, "is_available", lambda: True)
+    monkeypatch.setattr(limits, "HEALTH_MYSQL_COUNT_MAX", 2)
+
+    async def main() -> None:
+        world = World()
+        for port in range(1, 21):
+            world.register(port)
+        world.set_checker({"type": "MYSQL", "user": "u", "pwd": "p", "cmd": "select 1"})
+        async with world.running():
+            await trio.sleep(20)
+        assert asked["most"] == 2
+        assert asked["all"] >= 20
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     "switches", [Switches(health_check_enabled=False), Switches(auto_change_health_check_enabled=False)]
 )
