@@ -93,6 +93,25 @@ async def test_what_a_grpc_client_registers_is_pushed_at_another_node_at_once(
     assert await in_thread(play) < 0.3
 
 
+async def test_a_watcher_of_a_pattern_hears_of_services_of_other_nodes(cluster: nacos_core.EmbeddedCluster) -> None:
+    here, there = (node.grpc_port or 0 for node in cluster.nodes[:2])
+    key = "public@@DEFAULT_GROUP@@orders"
+
+    def play() -> list[tuple[str, str]]:
+        with GrpcConnection(here) as watcher:
+            watcher.set_up()
+            pattern = {"groupKeyPattern": "public>>DEFAULT_GROUP>>ord*", "receivedGroupKeys": []}
+            watcher.call("NamingFuzzyWatchRequest", {**pattern, "watchType": "WATCH", "initializing": True})
+            with GrpcConnection(there) as provider:
+                provider.set_up()
+                provider.call("InstanceRequest", registration("10.0.0.1"))
+                came = watcher.wait_push("NamingFuzzyWatchChangeNotifyRequest").body
+            gone = watcher.wait_push("NamingFuzzyWatchChangeNotifyRequest").body
+            return [(notice["serviceKey"], notice["changedType"]) for notice in (came, gone)]
+
+    assert await in_thread(play) == [(key, "ADD_SERVICE"), (key, "DELETE_SERVICE")]
+
+
 async def test_every_kind_of_publisher_is_everywhere_and_goes_everywhere(cluster: nacos_core.EmbeddedCluster) -> None:
     nodes = cluster.nodes
     await nodes[0].naming.register("orders", "10.0.0.1", 80)
