@@ -12,6 +12,8 @@ import trio
 
 import nacos_core
 from nacos_core import limits
+from nacos_core.config.rules import ConfigRefused
+from nacos_core.config.validation import Strictness
 from nacos_core.embedded_cluster import EmbeddedCluster, _free_ports
 from nacos_core.errors import OverQuota
 from nacos_core.settings import Settings
@@ -256,6 +258,30 @@ async def test_a_cluster_that_begins_is_ready_before_anybody_leads(tmp_path: Pat
                 while not all(node.is_ready for node in cluster.nodes):  # noqa: ASYNC110
                     await trio.sleep(0.01)
             assert not any(node.raft.leader_id for node in cluster.nodes)
+            nursery.cancel_scope.cancel()
+
+
+async def test_only_the_node_that_is_asked_checks_a_content_against_its_schema(tmp_path: Path) -> None:
+    """Whoever leads, and whatever the settings of those that apply what is in the log."""
+    ports = _free_ports(3)
+    listed = ",".join(f"127.0.0.1:{port}" for port in ports)
+    settings = [
+        Settings(port=port, data=tmp_path / str(port), cluster=listed, config_validation=strictness)
+        for port, strictness in zip(ports, (Strictness.ERROR, Strictness.OFF, Strictness.ERROR), strict=True)
+    ]
+    unfit = {"content": "1", "type": "json", "schema": '{"type": "string"}'}
+    with trio.fail_after(WITHIN_SECONDS):
+        async with trio.open_nursery() as nursery:
+            cluster = EmbeddedCluster(settings, nursery)
+            await cluster.start_all()
+            strict, lax, other = cluster.nodes
+            await lax.config.publish("a", **unfit)
+            for node in cluster.nodes:
+                await content_at(node, "a", b"1")
+            for node in (strict, other):
+                with pytest.raises(ConfigRefused, match="does not conform to its schema"):
+                    await node.config.publish("b", **unfit)
+                assert lax.config.get("b") is None
             nursery.cancel_scope.cancel()
 
 

@@ -279,12 +279,13 @@ async def test_with_warnings_only_a_bad_schema_is_refused(caplog: pytest.LogCapt
             await node.config.publish("a", "{}", type="json", schema='{"type": 1}')
 
 
-async def test_where_nothing_is_checked_a_schema_is_kept_as_it_is() -> None:
+async def test_where_nothing_is_checked_a_schema_is_kept_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     async with a_node(Strictness.OFF, no_process) as node:
         await node.config.publish("a", "{}", type="json", schema="{")
         kept = node.config.get("a")
         assert kept is not None
         assert kept.schema == "{"
+    assert caplog.messages == []
 
 
 async def test_a_process_that_cannot_be_started_is_like_a_check_that_takes_too_much() -> None:
