@@ -185,7 +185,7 @@ async def test_what_costs_too_much_ends_the_process_and_the_next_check_gets_anot
         assert why in told
         assert await process.check(subject("json", PORT, '{"port": 1}')) == (Verdict.FITS, "")
         nursery.cancel_scope.cancel()
-    assert longest_s < 0.5
+    assert longest_s < 0.9, "less than the check took"
 
 
 async def test_a_process_that_was_ended_or_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

