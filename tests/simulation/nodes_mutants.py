@@ -13,6 +13,7 @@ from nacos_core import limits
 from nacos_core.commands import AcquireLock, PromoteGray, PublishGray, RemoveGray
 from nacos_core.commands import decode as decode_command
 from nacos_core.config import gray
+from nacos_core.config.quotas import Quotas
 from nacos_core.locks.state import Locks
 from nacos_core.raft.replica import Replica
 from nacos_core.raft.sessions import Sessions
@@ -257,6 +258,24 @@ def release_to_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gray, "apply", apply)
 
 
+# --- quotas -----------------------------------------------------------------------------------------------------------
+
+
+def quotas_missing_in_snapshots(patch: pytest.MonkeyPatch) -> None:
+    original = Quotas.replace
+    patch.setattr(Quotas, "replace", lambda self, defaults, quotas: original(self, defaults, []))
+
+
+def keep_the_first_quota(patch: pytest.MonkeyPatch) -> None:
+    original = Quotas.set
+
+    def stubborn(self: Quotas, command: Any) -> None:
+        if not list(self):
+            original(self, command)
+
+    patch.setattr(Quotas, "set", stubborn)
+
+
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 
@@ -300,6 +319,9 @@ MUTANTS = [
     Mutant(never_expire, usual, ("Heals",)),
     Mutant(locks_missing_in_snapshots, restless, ("Mutual Exclusion", LOCKS)),
     Mutant(acknowledge_locks_before_they_are_committed, restless, ("Acknowledged Stays",)),
+    # Quotas
+    Mutant(quotas_missing_in_snapshots, restless, ("State Machine Safety",)),
+    Mutant(keep_the_first_quota, clocks, ("State Machine Safety",)),
     # Gray releases
     Mutant(keep_what_is_promoted, clocks, RELEASES),
     Mutant(remove_no_release, clocks, RELEASES),

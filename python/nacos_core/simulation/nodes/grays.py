@@ -5,27 +5,24 @@ What a read must give is known: where its node stood in the log when it began, a
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal, NamedTuple
-from urllib.parse import urlencode
+from typing import Final
 
 import trio
-import trio.testing
 
-from nacos_core._core import LogError
-from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
+from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.http import ABSENT, OK, ask
 from nacos_core.simulation.nodes.ledger import Ledger
-from nacos_core.simulation.nodes.machine import Process, running
+from nacos_core.simulation.nodes.machine import Process
 from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 GRAY_KEY: Final = "gray"
 GROUP: Final = "DEFAULT_GROUP"
 READ_PATH: Final = "/nacos/v1/cs/configs"
 ADMIN_PATH: Final = "/nacos/v3/admin/cs/config"
+ADMIN: Final = {"dataId": GRAY_KEY, "groupName": GROUP}
 ADDRESSES: Final = tuple(f"10.0.0.{number}" for number in range(1, 5))
-OK: Final = 200
-ABSENT: Final = 404
 PUBLISH_TO_ALL_SHARE: Final = 0.2
 PUBLISH_SHARE: Final = 0.5
 PROMOTE_SHARE: Final = 0.15
@@ -33,14 +30,6 @@ PROMOTE_SHARE: Final = 0.15
 READERS_COUNT: Final = 2
 CHANGE_PAUSES: Final = 2.0
 """How long the operator waits, in pauses of other clients."""
-RECEIVE_BYTES: Final = 64 * 1024
-
-
-class Answer(NamedTuple):
-    """Of HTTP."""
-
-    status: int
-    body: str
 
 
 class GrayClients:
@@ -87,14 +76,14 @@ class GrayClients:
         name = chance.choice(("beta", "percent"))
         content = {"content": str(value)}
         if kind < PUBLISH_TO_ALL_SHARE:
-            answer = await self._ask(process, "POST", ADMIN_PATH, content)
+            answer = await ask(process, "POST", ADMIN_PATH, ADMIN | content)
         elif kind < PUBLISH_TO_ALL_SHARE + PUBLISH_SHARE:
-            answer = await self._ask(process, "POST", ADMIN_PATH, content | _rule(name, chance))
+            answer = await ask(process, "POST", ADMIN_PATH, ADMIN | content | _rule(name, chance))
         else:
             if kind < PUBLISH_TO_ALL_SHARE + PUBLISH_SHARE + PROMOTE_SHARE:
-                await self._ask(process, "POST", f"{ADMIN_PATH}/gray/promote", {"grayName": name})
+                await ask(process, "POST", f"{ADMIN_PATH}/gray/promote", ADMIN | {"grayName": name})
             else:
-                await self._ask(process, "DELETE", f"{ADMIN_PATH}/gray", {"grayName": name})
+                await ask(process, "DELETE", f"{ADMIN_PATH}/gray", ADMIN | {"grayName": name})
             return
         if answer is not None and answer.status == OK:
             self._published.append(value)
@@ -116,8 +105,8 @@ class GrayClients:
         begin = process.replica.last_applied
         if is_linearizable:
             begin = max([begin, *(self._ledger.publishes[value] for value in self._published)])
-        fields = {"linearizable": "true"} if is_linearizable else {}
-        answer = await self._ask(process, "GET", READ_PATH, fields, ip=ip)
+        fields = {"dataId": GRAY_KEY, "group": GROUP, "linearizable": str(is_linearizable).lower()}
+        answer = await ask(process, "GET", READ_PATH, fields, ip=ip)
         if answer is None or answer.status not in (OK, ABSENT):
             return False
         end = process.replica.last_applied
@@ -129,43 +118,6 @@ class GrayClients:
                 f"{process.node_id} tells {ip} {value}; from entry {begin} to {end} it is one of {sorted(may_be)}",
             )
         return True
-
-    async def _ask(
-        self,
-        process: Process,
-        method: Literal["GET", "POST", "DELETE"],
-        path: str,
-        fields: dict[str, str],
-        *,
-        ip: str = ADDRESSES[0],
-    ) -> Answer | None:
-        """One connection, one request; None: nothing is known of it."""
-        group = "groupName" if "/v3/" in path else "group"
-        query = urlencode({"dataId": GRAY_KEY, group: GROUP, **fields})
-        if process.nursery is None:
-            return None
-        ours, theirs = trio.testing.memory_stream_pair()
-        answer = b""
-        running.set(process)
-        try:
-            with trio.move_on_after(PATIENCE_SECONDS):
-                process.nursery.start_soon(lambda: process.node.serve_stream(theirs, remote_ip=ip))
-                head = (
-                    f"{method} {path}?{query} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-                )
-                await ours.send_all(head.encode())
-                while data := await ours.receive_some(RECEIVE_BYTES):
-                    answer += data
-        except (trio.BrokenResourceError, LogError):
-            pass
-        finally:
-            await trio.aclose_forcefully(ours)
-            running.set(None)
-        self._timeline.note("gray", f"{process.node_id} {method} {path} {fields} of {ip}: {answer[-60:]!r}")
-        head_line, _, rest = answer.partition(b"\r\n")
-        if not process.is_alive or not head_line:
-            return None
-        return Answer(int(head_line.split()[1]), rest.partition(b"\r\n\r\n")[2].decode())
 
     def _any(self, chance: Random) -> Process | None:
         processes = [process for process in self._processes() if process.nursery is not None]

@@ -16,6 +16,8 @@ from nacos_core.simulation.nodes.grays import GRAY_KEY, GrayClients
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.locking import LockClients, check_locks
 from nacos_core.simulation.nodes.machine import Process
+from nacos_core.simulation.nodes.meaning import PUBLIC
+from nacos_core.simulation.nodes.quotas import QuotaClients
 
 REPAIR_SECONDS: Final = 20.0
 HEALED_KEY: Final = "healed"
@@ -33,6 +35,7 @@ class NodesHealing:
         clients: NodesClients,
         lockers: LockClients,
         grays: GrayClients,
+        quotas: QuotaClients,
     ) -> None:
         self._cluster = cluster
         self._ledger = ledger
@@ -40,13 +43,14 @@ class NodesHealing:
         self._clients = clients
         self._lockers = lockers
         self._grays = grays
+        self._quotas = quotas
 
     async def check(self) -> None:
         """Raises Violation: it did not heal."""
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
         await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
         await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
-        self._clients.is_open = self._lockers.is_open = self._grays.is_open = False
+        self._clients.is_open = self._lockers.is_open = self._grays.is_open = self._quotas.is_open = False
         for node_id in [process.node_id for process in self._members()]:
             await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id, HEALED_KEY))
             await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id, HEALED_KEY))
@@ -135,15 +139,16 @@ class NodesHealing:
         members = self._members()
         first = members[0]
         for process in members:
+            self._quotas.check(self._ledger, process)
             if process.node.identity.cluster_id != first.node.identity.cluster_id:
                 raise Violation("Heals", f"{process.node_id} does not remember its cluster")
             heard = self._clients.heard.get((process.node_id, process.host.boot), {})
             for key in [*self._clients.keys, HEALED_KEY]:
                 view, of_first = process.node.config.get(key), first.node.config.get(key)
                 value = value_of(view)
-                if value != values.get(key, 0):
+                if value != values.get((PUBLIC, key), 0):
                     raise Violation(
-                        "Heals", f"{process.node_id} has {value} for {key}, the log says {values.get(key, 0)}"
+                        "Heals", f"{process.node_id} has {value} for {key}, the log says {values.get((PUBLIC, key), 0)}"
                     )
                 if view is not None and of_first is not None and view.md5 != of_first.md5:
                     raise Violation("Heals", f"the md5 of {key} is another one at {process.node_id}")

@@ -195,6 +195,7 @@ class Machine:
             cluster=self.cluster,
             join=self._join,
             cluster_secret=SECRET,
+            config_quota=True,
             snapshot_log_bytes=self._profile.snapshot_log_bytes,
             trailing_entries_count=self._profile.trailing_entries_count,
         )

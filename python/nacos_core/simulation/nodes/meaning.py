@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from nacos_core.commands import (
     AcquireLock,
@@ -12,12 +12,23 @@ from nacos_core.commands import (
     PublishConfig,
     PublishGray,
     ReleaseLock,
+    RemoveConfig,
     RemoveGray,
+    SetConfigQuota,
+    SetQuotaDefaults,
 )
 from nacos_core.state_machine import RawOutcome
 
+Key = TypeVar("Key")
+Thing = TypeVar("Thing")
+
+PUBLIC: Final = "public"
 PLACES: Final = 10_000
 """Of the clients of a configuration, whatever their addresses: a release for so many percent takes a share of them."""
+
+
+Name = tuple[str, str]
+"""Of a configuration: namespace and data id."""
 
 
 class Held(NamedTuple):
@@ -58,16 +69,20 @@ Expected = RawOutcome | Unsaid | tuple[str, ...]
 class State(NamedTuple):
     """What commands have come to. Never changed: another one comes in its place."""
 
-    values: Mapping[str, int] = {}
+    values: Mapping[Name, int] = {}
     """Of each configuration what all get for whom there is no release."""
-    releases: Mapping[str, Mapping[str, Release]] = {}
+    releases: Mapping[Name, Mapping[str, Release]] = {}
     """Of each configuration, by name."""
     locks: Mapping[str, Held] = {}
+    quotas: Mapping[str, int] = {}
+    """Of namespaces that have one of their own; that of the others is never reached here."""
+    is_quota_enforced: bool = False
 
     def read(self, key: str, group: str, ip: str) -> int:
         """What a client at that address gets; 0: nothing."""
-        tried = sorted(self.releases.get(key, {}).items(), key=lambda named: (-named[1].priority, named[0]))
-        return next((release.value for _, release in tried if release.takes(key, group, ip)), self.values.get(key, 0))
+        name = (PUBLIC, key)
+        tried = sorted(self.releases.get(name, {}).items(), key=lambda named: (-named[1].priority, named[0]))
+        return next((release.value for _, release in tried if release.takes(key, group, ip)), self.values.get(name, 0))
 
 
 def apply(state: State, index: int, stamped_ms: int, command: Command) -> tuple[State, Expected]:
@@ -75,17 +90,16 @@ def apply(state: State, index: int, stamped_ms: int, command: Command) -> tuple[
     match command:
         case PublishConfig():
             return _publish(state, command)
-        case PublishGray(data_id=key, name=name):
-            release = Release(command.priority, command.kind, command.rule, int(command.content))
-            return _with_releases(state, key, {**state.releases.get(key, {}), name: release}), md5_of(release.value)
-        case RemoveGray(data_id=key, name=name):
-            return _without_release(state, key, name), name in state.releases.get(key, {})
-        case PromoteGray(data_id=key, name=name):
-            promoted = state.releases.get(key, {}).get(name)
-            if promoted is None:
-                return state, REFUSED
-            rest = _without_release(state, key, name)
-            return rest._replace(values={**state.values, key: promoted.value}), md5_of(promoted.value)
+        case RemoveConfig(namespace, _, data_id):
+            return state._replace(values=_without(state.values, (namespace, data_id))), (
+                (namespace, data_id) in state.values
+            )
+        case SetQuotaDefaults():
+            return state._replace(is_quota_enforced=command.is_enforced), None
+        case SetConfigQuota(namespace=namespace, count_max=int(count_max)):
+            return state._replace(quotas={**state.quotas, namespace: count_max}), None
+        case PublishGray() | RemoveGray() | PromoteGray():
+            return _change_release(state, command)
         case AcquireLock(key, held_ms):
             if _is_held(state, key, stamped_ms):
                 return state, 0
@@ -100,29 +114,49 @@ def apply(state: State, index: int, stamped_ms: int, command: Command) -> tuple[
 
 
 def _publish(state: State, command: PublishConfig) -> tuple[State, Expected]:
-    key, value = command.data_id, int(command.content)
-    is_there = key in state.values
-    is_expected = not command.cas_md5 or (is_there and md5_of(state.values[key]) == command.cas_md5)
-    if (command.create_only and is_there) or not is_expected:
+    name, value = (command.namespace, command.data_id), int(command.content)
+    is_there = name in state.values
+    is_expected = not command.cas_md5 or (is_there and md5_of(state.values[name]) == command.cas_md5)
+    has_room = is_there or _has_room(state, command.namespace)
+    if (command.create_only and is_there) or not is_expected or not has_room:
         return state, REFUSED
-    return state._replace(values={**state.values, key: value}), md5_of(value)
+    return state._replace(values={**state.values, name: value}), md5_of(value)
+
+
+def _has_room(state: State, namespace: str) -> bool:
+    """Whether there may be one configuration more (docs/quotas.md)."""
+    if not state.is_quota_enforced or namespace not in state.quotas:
+        return True
+    return sum(name[0] == namespace for name in state.values) < state.quotas[namespace]
+
+
+def _change_release(state: State, command: PublishGray | RemoveGray | PromoteGray) -> tuple[State, Expected]:
+    name = (command.namespace, command.data_id)
+    releases = state.releases.get(name, {})
+    known = releases.get(command.name)
+    match command:
+        case PublishGray():
+            release = Release(command.priority, command.kind, command.rule, int(command.content))
+            return _with_releases(state, name, {**releases, command.name: release}), md5_of(release.value)
+        case RemoveGray():
+            return _with_releases(state, name, _without(releases, command.name)), known is not None
+        case PromoteGray():
+            if known is None:
+                return state, REFUSED
+            rest = _with_releases(state, name, _without(releases, command.name))
+            return rest._replace(values={**state.values, name: known.value}), md5_of(known.value)
 
 
 def _is_held(state: State, key: str, stamped_ms: int) -> bool:
     return key in state.locks and stamped_ms < state.locks[key].until_ms
 
 
-def _without(locks: Mapping[str, Held], key: str) -> Mapping[str, Held]:
-    return {other: held for other, held in locks.items() if other != key}
+def _without(things: Mapping[Key, Thing], key: Key) -> Mapping[Key, Thing]:
+    return {other: thing for other, thing in things.items() if other != key}
 
 
-def _without_release(state: State, key: str, name: str) -> State:
-    kept = {other: release for other, release in state.releases.get(key, {}).items() if other != name}
-    return _with_releases(state, key, kept)
-
-
-def _with_releases(state: State, key: str, releases: Mapping[str, Release]) -> State:
-    return state._replace(releases={**state.releases, key: releases})
+def _with_releases(state: State, name: Name, releases: Mapping[str, Release]) -> State:
+    return state._replace(releases={**state.releases, name: releases})
 
 
 def md5_of(value: int) -> str:

@@ -25,6 +25,7 @@ from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.locking import LOCK_KEYS, LockClients
 from nacos_core.simulation.nodes.machine import Process, running
 from nacos_core.simulation.nodes.network import Wiring
+from nacos_core.simulation.nodes.quotas import QuotaClients
 from nacos_core.simulation.nodes.scheduling import TrioTimeline, run
 from nacos_core.simulation.timeline import Trace
 from nacos_core.simulation.world import Profile, Report
@@ -113,16 +114,18 @@ class NodesSimulation(trio.abc.Instrument):
                 calls = Calls(timeline)
                 clients = NodesClients(timeline, self.profile.clients, calls, cluster.processes)
                 grays = GrayClients(timeline, self.profile.clients, calls, self.ledger, cluster.processes)
+                quotas = QuotaClients(timeline, self.profile.clients, calls, cluster.processes)
                 lockers = LockClients(timeline, self.profile.clients, calls, cluster.processes)
                 faults = NodesFaults(cluster, self.profile.faults)
                 report.history, report.faults = calls.history, faults.counts
                 nursery.start_soon(clients.run)
                 nursery.start_soon(lockers.run)
                 nursery.start_soon(grays.run)
+                nursery.start_soon(quotas.run)
                 try:
                     await trio.sleep(self.seconds)
                     faults.stop()
-                    await NodesHealing(cluster, self.ledger, calls.history, clients, lockers, grays).check()
+                    await NodesHealing(cluster, self.ledger, calls.history, clients, lockers, grays, quotas).check()
                 finally:
                     timeline.now = trio.current_time()
                     report.messages_count = wiring.sent_count
