@@ -58,6 +58,7 @@ ILLEGAL = "illegal characters should not appear in the param."
         ({"group": "<script>"}, f"Param 'group' is illegal, {ILLEGAL}"),
         ({"group": "g" * 129}, "Param 'group' is illegal, the param length should not exceed 128."),
         ({"tenant": "a/b"}, f"Param 'namespaceId/tenant' is illegal, {ILLEGAL}"),
+        ({"tenant": "n\u00e9"}, f"Param 'namespaceId/tenant' is illegal, {ILLEGAL}"),
         ({"tenant": "t" * 65}, "Param 'namespaceId/tenant' is illegal, the param length should not exceed 64."),
     ],
 )

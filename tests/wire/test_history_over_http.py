@@ -278,9 +278,10 @@ def test_names_that_cannot_be_are_refused_by_the_filter(node: NodeProcess, path:
 
 def test_a_namespace_that_cannot_be_has_no_list(node: NodeProcess) -> None:
     for path, name in ((f"{V1}/configs", "tenant"), (f"{V3[0]}/configs", "namespaceId")):
-        answer = call_http(node.port, "GET", path, {name: "a b"})
-        assert answer.status == 400
-        assert answer.text.startswith("Param 'namespaceId/tenant' is illegal")
+        for namespace in ("a b", "n\u00e9"):
+            answer = call_http(node.port, "GET", path, {name: namespace})
+            assert answer.status == 400
+            assert answer.text.startswith("Param 'namespaceId/tenant' is illegal")
 
 
 def test_other_methods_are_not_for_these(node: NodeProcess) -> None:

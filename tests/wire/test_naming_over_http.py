@@ -222,3 +222,9 @@ def hear(listener: socket.socket, count: int) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(push["data"])
         if len(told["hosts"]) == count:
             return told
+
+
+def test_a_namespace_has_plain_characters(node: NodeProcess) -> None:
+    for namespace, status in (("dev-1_a", 200), ("n\u00e9", 400), ("a b", 400), ("n" * 65, 400)):
+        form = {"namespaceId": namespace, "serviceName": "s", "ip": "10.0.0.1", "port": "80"}
+        assert call_http(node.port, "POST", phrases.V1_INSTANCE, form=form).status == status, namespace

@@ -18,6 +18,7 @@ from nacos_core.client.login import Login
 from nacos_core.client.servers import ServerAddress
 from nacos_core.client.tls import Tls
 from nacos_core.config.difference import unified
+from nacos_core.config.rules import DEFAULT_NAMESPACE
 from nacos_core.errors import OutcomeUnknown
 from nacos_core.naming.model import DEFAULT_GROUP
 
@@ -278,9 +279,11 @@ class Admin:
             path, fixed = getattr(dialect, what)
             renamed = {"$group": dialect.group, "$tags": dialect.tags}
             query = {renamed.get(name, name): value for name, value in names.items() if value or dialect is V1}
-            query |= fixed | {dialect.namespace: self._namespace}
+            # Servers of 1.x and 2.x keep the default namespace without a name (protocol/semantics.md section 1).
+            namespace = "" if dialect is V1 and self._namespace == DEFAULT_NAMESPACE else self._namespace
+            query |= fixed | {dialect.namespace: namespace}
             if dialect is V1 and what == "import_":
-                query["namespace"] = self._namespace
+                query["namespace"] = namespace
             try:
                 answer = await self._send(method, path, query=query, **more)
             except _NoSuchPath as error:

@@ -25,7 +25,7 @@ class ConfigRefused(InvalidParameter):
 
 
 _is_key = re.compile(r"[a-zA-Z0-9\-_:.]+").fullmatch
-_is_namespace = re.compile(r"[\w\-]+").fullmatch
+_is_namespace = re.compile(r"[\w\-]+", re.ASCII).fullmatch
 
 
 def namespace_of(tenant: str | None) -> str:

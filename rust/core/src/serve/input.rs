@@ -222,7 +222,7 @@ pub fn check_clusters(clusters: &str) -> Result<(), InputError> {
 
 pub fn check_namespace(namespace: &str) -> Result<(), InputError> {
     check_name_characters("namespaceId/tenant", namespace, limits::NAMESPACE_CHARACTERS_MAX, |c| {
-        c.is_alphanumeric() || matches!(c, '_' | '-')
+        c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
     })
 }
 
