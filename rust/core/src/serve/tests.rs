@@ -61,6 +61,9 @@ fn a_route_that_is_retired_goes_up_and_the_others_under_its_path_do_not() {
     assert_eq!((request.method.as_str(), request.path.as_str(), request.authorized), ("POST", INSTANCE, true));
     let id = open(&mut hub);
     assert_eq!(body(&ask(&mut hub, id, &post("DELETE", INSTANCE, form))), "ok");
+    // What another member forwards was taken by that member.
+    let served = hub.serve_forwarded(post("POST", INSTANCE, form).as_bytes(), "10.0.0.9", 2_000).expect("served");
+    assert_eq!(body(&String::from_utf8(served).expect("text")), "ok");
 }
 
 #[test]
