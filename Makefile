@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DEFAULT_GOAL := build
-.PHONY: build serve test verify fix bench compare cluster-bench load clean rust-tests python-tests
+.PHONY: build serve test verify fix bench compare cluster-bench scale load clean rust-tests python-tests
 
 # The first interpreter on PATH that can do the work: new enough, with TLS to fetch packages and venv to keep them apart.
 PYTHON ?= $(shell IFS=:; for folder in $$PATH; do \
@@ -78,6 +78,10 @@ compare: build
 cluster-bench: build
 	cargo build --locked --release --package nacos-load
 	$(BIN)/python benches/cluster.py $(ARGS)
+
+## scale: 100,000 configurations and 100,000 instances in one node, listed, searched, exported; writes benches/RESULTS.md
+scale: build
+	$(BIN)/python benches/scale.py $(ARGS)
 
 ## load: the load generator alone, for any server that speaks the protocol
 load:

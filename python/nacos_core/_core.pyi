@@ -43,6 +43,7 @@ __all__ = [
     "PersistentInstance",
     "PushAcknowledged",
     "Reactor",
+    "ServiceSearch",
     "SimulatedDisk",
     "Synced",
     "UdpSubscribed",
@@ -248,13 +249,29 @@ class ConfigSearch:
 
     total_count: int
     """How many there are on all pages."""
+    found_count: int
+    """How many were kept."""
     content_bytes: int
     """What the contents of those that were kept take."""
-    def to_json(self, v3: bool) -> bytes:
-        """Those that were kept, as an array in the words of v3, or in those of v1 with their contents."""
+    def to_json(self, shown: str, first: int = 0, count: int = ...) -> bytes:
+        """Those that were kept, or some of them, as an array. `shown`: "whole", in the words of v1; "without content",
+        in the same; or "basic", in the words of v3."""
 
-    def found(self) -> list[tuple[str, str, str, ConfigView]]:
-        """(namespace, group, data id, config) of those that were kept, in that order."""
+    def found(self, first: int = 0, count: int = ...) -> list[tuple[str, str, str, ConfigView]]:
+        """(namespace, group, data id, config) of those that were kept, or some of them, in that order."""
+
+    def release(self) -> None:
+        """Lets go of what was found. With very much of it that takes milliseconds, without the interpreter."""
+
+@final
+class ServiceSearch:
+    """A search for services, to be carried on by `Hub.search_services`."""
+
+    def __new__(
+        cls, namespace: str, group_part: str, name_part: str, *, with_empty: bool, page_no: int, page_size: int
+    ) -> ServiceSearch: ...
+    def to_json(self) -> bytes:
+        """The services whose group and name contain the parts, a page of them: count and serviceList, sorted."""
 
 @final
 class HistoryEvent:
@@ -424,6 +441,13 @@ class Hub:
     def reply_http(
         self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> None: ...
+    def begin_http(self, connection: int, call: int, status: int, headers: Sequence[tuple[str, str]]) -> bool:
+        """Begins an answer that comes in parts: `continue_http` follows. False: nobody waits for it."""
+
+    def continue_http(self, connection: int, call: int, part: bytes | None) -> int | None:
+        """The next part, or with None the end; how many bytes wait to be written then. None: nobody waits for it any
+        more."""
+
     def reply_grpc(self, connection: int, call: int, type: str, body: bytes) -> None: ...
     def reply_config(
         self,
@@ -541,10 +565,8 @@ class Hub:
     def all_instances(self, namespace: str, group: str, service: str) -> bytes:
         """JSON array of all instances with their metadata, the disabled ones too, without protection."""
 
-    def service_page(
-        self, namespace: str, group_part: str, name_part: str, *, with_empty: bool, page_no: int, page_size: int
-    ) -> bytes:
-        """JSON of the services whose group and name contain the parts: count and serviceList, sorted."""
+    def search_services(self, search: ServiceSearch) -> bool:
+        """Carries on with a search for less than a millisecond; whether it is done."""
 
     def service_names(self, namespace: str | None, part: str) -> list[tuple[str, str]]:
         """Namespace and `group@@name` of the services whose grouped name contains the part, sorted; None: of all
@@ -576,8 +598,9 @@ class Hub:
         that this node has to check, and the place to go on from; None: that was the last."""
 
     # Clients: a connection by its connection id, an address by `ip:port#true` (it beats) or `ip:port#false`.
-    def client_ids(self) -> list[str]:
-        """Of the connections to this node, in no order, then of the addresses that are known here."""
+    def client_ids(self, place: int) -> tuple[list[str], int | None]:
+        """Some of the connections to this node, then of the addresses that are known here, in no order, from a place on
+        (0: the first), and the place to go on from; None: that was the last."""
 
     def client_summary(self, client_id: str) -> bytes | None:
         """JSON of what is known of a client; None: there is none of this id."""
@@ -769,11 +792,8 @@ class Hub:
         """Of a namespace or of a group of one: how many configs it has, how many it may have, and how many bytes each
         of them, whether that is enforced or not."""
 
-    def config_list(self, namespace: str, v3: bool) -> bytes:
-        """All configs of a namespace without their contents, as a JSON array in the words of v3 or of v1."""
-
     def search_configs(self, search: ConfigSearch) -> bool:
-        """Carries on with a search for about a millisecond at most; whether it is done."""
+        """Carries on with a search for less than a millisecond; whether it is done."""
 
     # Gray releases. What refuses is an outcome, [kind, words]: "cas" and "grays" (too many), "absent", or a quota.
     def publish_gray(

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from nacos_core import clock, settings
+from nacos_core import clock, limits, settings
 from nacos_core.errors import NacosCoreError, SettingsError
 from nacos_core.memory import return_large_buffers
 
@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
         return_large_buffers()
+        sys.setswitchinterval(limits.SWITCH_SECONDS)
         return _run(chosen)
     except SettingsError as error:
         print(f"nacos-core: {error}", file=sys.stderr)

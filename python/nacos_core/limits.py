@@ -56,12 +56,14 @@ CONFIG_PAGE_INLINE_BYTES: Final = 256 * 1024
 """Pages with more are written in a worker thread."""
 CONFIG_IDS_COUNT_MAX: Final = 10_000
 """Configurations that one request names by their ids."""
-ARCHIVE_ENTRIES_COUNT_MAX: Final = 20_000
+ARCHIVE_ENTRIES_COUNT_MAX: Final = 200_000
 """Files in an imported archive."""
 ARCHIVE_BYTES_MAX: Final = 256 * 1024 * 1024
 """What an archive may hold unpacked, imported or exported."""
-ARCHIVE_PACKED_BYTES_MAX: Final = 48 * 1024 * 1024
-"""An exported archive: the core keeps no more than 64 MiB of output for one connection."""
+ARCHIVE_PART_BYTES: Final = 128 * 1024
+"""About what of an archive is packed and sent before the next part."""
+ARCHIVE_PART_COUNT: Final = 256
+"""Files that are packed without a look at who else wants a turn."""
 ARCHIVE_METADATA_BYTES_MAX: Final = 16 * 1024 * 1024
 DIFF_LINES_MAX: Final = 1000
 """Lines between what two contents begin and end with that are compared with one another: it takes their product."""
@@ -70,6 +72,22 @@ TARGETS_LOOK_COUNT: Final = 20
 """Services whose instances are told to Prometheus between two turns of everything else."""
 BACKGROUND_COUNT_MAX: Final = 64
 """Searches, exports, imports and the like that go on at once."""
+BACKGROUND_TURN_SECONDS: Final = 0.001
+"""How long one of them goes on before the others of the node get their turn."""
+FOUND_AT_ONCE_COUNT: Final = 64
+"""Configurations that were found and are handed on without a look at who else wants a turn."""
+CONFIG_LIST_PART_COUNT: Final = 256
+"""Configurations in one part of a list of all."""
+ANSWER_WHOLE_BYTES: Final = 256 * 1024
+"""Answers that grow beyond this are sent in parts."""
+ANSWER_AHEAD_BYTES: Final = 1024 * 1024
+"""What waits to be taken by a client before the next part is made."""
+ANSWER_LOOK_SECONDS: Final = 0.002
+"""How often it is looked at whether the client has taken it."""
+ANSWER_STALL_SECONDS: Final = 30.0
+"""How long a client may take nothing of its answer before it is given up."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long a worker thread may keep the interpreter while the loop waits for it, in a process that is a node."""
 LONG_POLLS_COUNT_MAX: Final = 100_000
 LONG_POLL_HANG_MS_MAX: Final = 10 * 60 * 1000
 

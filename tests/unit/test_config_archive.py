@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import zipfile
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,9 @@ from nacos_core.config import archive, metadata_yaml
 from nacos_core.config.archive import ArchiveRefused, Packed
 from nacos_core.config.metadata_yaml import MetadataIllegal
 from nacos_core.server.multipart import parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def zipped(*entries: tuple[str, bytes]) -> bytes:
@@ -37,7 +42,7 @@ def found() -> list[tuple[str, str, str, _core.ConfigView]]:
 
 
 def test_what_is_packed_is_unpacked() -> None:
-    whole = archive.unpack(archive.pack(found(), with_v2=True))
+    whole = archive.unpack(b"".join(archive.pack(found, with_v2=True)))
     assert whole.unrecognized == []
     assert whole.configs == [
         Packed("G", "a.b.yaml", "a: 1", "yaml", "shop", None, None),
@@ -46,7 +51,7 @@ def test_what_is_packed_is_unpacked() -> None:
 
 
 def test_the_first_layout_knows_applications_only() -> None:
-    packed = archive.pack(found(), with_v2=False)
+    packed = b"".join(archive.pack(found, with_v2=False))
     with zipfile.ZipFile(io.BytesIO(packed)) as file:
         assert file.namelist() == ["G/a.b.yaml", "H/plain", ".meta.yml"]
         assert file.read(".meta.yml") == b"G.a.b~yaml.app=shop\r\n"
@@ -95,7 +100,7 @@ ITEMS = st.lists(
 
 @given(ITEMS)
 def test_metadata_is_read_as_it_was_written(items: list[dict[str, str]]) -> None:
-    assert metadata_yaml.read(metadata_yaml.write([dict(item) for item in items])) == items
+    assert metadata_yaml.read("".join(metadata_yaml.write(dict(item) for item in items))) == items
 
 
 @given(st.text(st.sampled_from("metadata:\n -'\"\\axgroup|#~")))
@@ -116,7 +121,7 @@ def metadata(*keys: tuple[str, str]) -> tuple[str, bytes]:
     items: list[dict[str, str | None]] = [
         {"group": group, "dataId": data_id, "type": "text"} for group, data_id in keys
     ]
-    return ".metadata.yml", metadata_yaml.write(items).encode()
+    return ".metadata.yml", "".join(metadata_yaml.write(items)).encode()
 
 
 def test_what_is_not_on_both_sides_is_not_recognized() -> None:
@@ -151,11 +156,38 @@ def test_archives_that_hold_too_much_are_refused(monkeypatch: pytest.MonkeyPatch
         archive.unpack(zipped(*[(f"G/{number}", b"") for number in range(3)]))
     monkeypatch.setattr(limits, "ARCHIVE_BYTES_MAX", 3)
     with pytest.raises(ArchiveRefused, match="the contents take 6 bytes, over 3"):
-        archive.pack(found(), with_v2=True)
-    monkeypatch.setattr(limits, "ARCHIVE_BYTES_MAX", 300)
-    monkeypatch.setattr(limits, "ARCHIVE_PACKED_BYTES_MAX", 30)
-    with pytest.raises(ArchiveRefused, match="over 30: export in parts"):
-        archive.pack(found(), with_v2=True)
+        archive.check_size(6)
+
+
+@pytest.mark.parametrize("with_v2", [True, False])
+def test_an_archive_is_packed_a_few_files_at_a_time(monkeypatch: pytest.MonkeyPatch, with_v2: bool) -> None:
+    monkeypatch.setattr(limits, "ARCHIVE_PART_COUNT", 10)
+    view = found()[0][3]
+    taken: list[str] = []
+
+    def many() -> Iterator[archive.Found]:
+        for number in range(100):
+            taken.append(str(number))
+            yield "ns", "G", str(number), view
+
+    whole, most_count, before_count = b"", 0, 0
+    for part in archive.pack(many, with_v2=with_v2):
+        whole += part
+        most_count, before_count = max(most_count, len(taken) - before_count), len(taken)
+    assert most_count <= 11, "one more is asked for, to see that there is none"
+    assert len(archive.unpack(whole).configs) == 100
+
+
+def test_large_files_are_parts_of_their_own() -> None:
+    hub = _core.Hub(digest_key=bytes(16), abilities={}, require_tokens=False)
+    content = random.Random(7).randbytes(limits.ARCHIVE_PART_BYTES)
+    for number in range(5):
+        hub.put_config("ns", "G", str(number), content, type="text", now_ms=1)
+    search = _core.ConfigSearch("ns")
+    assert hub.search_configs(search)
+    sizes = [len(part) for part in archive.pack(search.found, with_v2=True)]
+    assert len(sizes) == 6
+    assert max(sizes) < 1.1 * limits.ARCHIVE_PART_BYTES
 
 
 def test_an_entry_that_lies_about_its_size_is_refused() -> None:

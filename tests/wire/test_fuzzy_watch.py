@@ -96,6 +96,19 @@ def test_both_are_among_the_abilities(node: NodeProcess) -> None:
         assert connection.wait_push("SetupAckRequest").body["abilityTable"]["fuzzyWatch"] is True
 
 
+def test_a_new_pattern_is_answered_however_many_names_are_to_be_looked_through(
+    services: Watcher, provider: GrpcConnection
+) -> None:
+    stem = phrases.unique("crowd")
+    for number in range(5000):  # more than are looked at in one turn
+        provider.call("InstanceRequest", phrases.register(f"{stem}-{number:04}"))
+    assert services.watch(f"public>>*>>{stem}-477*") == [
+        (service_key(f"{stem}-477{digit}"), "ADD_SERVICE") for digit in range(10)
+    ]
+    provider.call("InstanceRequest", phrases.deregister(f"{stem}-4771"))
+    assert services.hears() == (service_key(f"{stem}-4771"), "DELETE_SERVICE")
+
+
 # --- services --------------------------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,10 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from nacos_core import clock, limits
 from nacos_core.config import metadata_yaml
@@ -19,6 +21,9 @@ from nacos_core.config.metadata_yaml import MetadataIllegal
 
 if TYPE_CHECKING:
     from nacos_core._core import ConfigView
+
+Found: TypeAlias = "tuple[str, str, str, ConfigView]"
+"""Namespace, group, data id, and the configuration."""
 
 METADATA_V1 = ".meta.yml"
 METADATA_V2 = ".metadata.yml"
@@ -55,29 +60,62 @@ class Archive:
     """What is not a configuration, each with its reason if that is not its name."""
 
 
-def pack(found: "list[tuple[str, str, str, ConfigView]]", *, with_v2: bool) -> bytes:
-    """Makes an archive.
+class _Sink:
+    """A file that can only be written to; what it was given is taken from it part by part."""
 
-    Raises:
-        ArchiveRefused: it would be too large.
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._bytes_count = 0
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        self._bytes_count += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """There is nothing behind it."""
+
+    def is_worth_taking(self) -> bool:
+        return self._bytes_count >= limits.ARCHIVE_PART_BYTES
+
+    def take(self) -> bytes:
+        part = b"".join(self._parts)
+        self._parts, self._bytes_count = [], 0
+        return part
+
+
+def check_size(content_bytes: int) -> None:
+    """Raises ``ArchiveRefused`` if the contents of an archive would take too much."""
+    if content_bytes > limits.ARCHIVE_BYTES_MAX:
+        limit = limits.ARCHIVE_BYTES_MAX
+        raise ArchiveRefused(f"the contents take {content_bytes} bytes, over {limit}: export them in parts")
+
+
+def pack(found: "Callable[[], Iterable[Found]]", *, with_v2: bool) -> Iterator[bytes]:
+    """Makes an archive, in parts that may be empty: no more than a few files are packed for one.
+
+    Args:
+        found: the same each time it is called: once for the contents, once for what is said about them.
     """
-    size = sum(len(config.content) for *_, config in found)
-    if size > limits.ARCHIVE_BYTES_MAX:
-        raise ArchiveRefused(f"the contents take {size} bytes, over {limits.ARCHIVE_BYTES_MAX}: export them in parts")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for _, group, data_id, config in found:
+    sink, kind = _Sink(), zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(cast("IO[bytes]", sink), "w", kind) as archive:
+        for number, (_, group, data_id, config) in enumerate(found(), 1):
             entry = zipfile.ZipInfo(f"{group}/{data_id}", _date(config.last_modified_ms))
-            archive.writestr(entry, config.content, zipfile.ZIP_DEFLATED)
-        if with_v2:
-            archive.writestr(METADATA_V2, metadata_yaml.write([_item(*each) for each in found]))
-        elif lines := [_line(group, data_id, config) for _, group, data_id, config in found if config.application]:
-            archive.writestr(METADATA_V1, "".join(lines))
-    packed = buffer.getvalue()
-    if len(packed) > limits.ARCHIVE_PACKED_BYTES_MAX:
-        limit = limits.ARCHIVE_PACKED_BYTES_MAX
-        raise ArchiveRefused(f"the archive takes {len(packed)} bytes, over {limit}: export in parts")
-    return packed
+            archive.writestr(entry, config.content, kind)
+            if sink.is_worth_taking() or number % limits.ARCHIVE_PART_COUNT == 0:
+                yield sink.take()
+        name = METADATA_V2 if with_v2 else METADATA_V1
+        lines = metadata_yaml.write(_item(*each) for each in found()) if with_v2 else _lines(found())
+        first = next(lines, None)
+        if first is not None:
+            entry = zipfile.ZipInfo(name, _date(0))
+            entry.compress_type = kind
+            with archive.open(entry, "w") as file:
+                for number, line in enumerate(chain([first], lines), 1):
+                    file.write(line.encode())
+                    if number % limits.ARCHIVE_PART_COUNT == 0:
+                        yield sink.take()
+    yield sink.take()
 
 
 def _date(wall_ms: int) -> tuple[int, int, int, int, int, int]:
@@ -99,8 +137,10 @@ def _item(_namespace: str, group: str, data_id: str, config: "ConfigView") -> di
     }
 
 
-def _line(group: str, data_id: str, config: "ConfigView") -> str:
-    return f"{_name_v1(group, data_id)}={config.application}\r\n"
+def _lines(found: "Iterable[Found]") -> Iterator[str]:
+    for _, group, data_id, config in found:
+        if config.application:
+            yield f"{_name_v1(group, data_id)}={config.application}\r\n"
 
 
 def _name_v1(group: str, data_id: str) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nacos_core.state_machine import Outcome
 
 AT_ONCE_COUNT = 64
+SLICE_COUNT = 256
+"""How many are got ready at once."""
 
 
 class Policy(Enum):
@@ -63,28 +65,32 @@ async def write(commands: "Sequence[PublishConfig]", policy: Policy, apply_all: 
             over a quota.
     """
     replaces = policy is Policy.OVERWRITE
-    commands = [msgspec.structs.replace(command, create_only=not replaces) for command in commands]
     # Only one after the other it is known that nothing behind the one that exists was written.
     aborts = policy is Policy.ABORT
-    results = await apply_all(commands, 1 if aborts else AT_ONCE_COUNT, until_failure=aborts)
     copied = Copied(0, 0)
-    for command, result in zip(commands, results, strict=False):
-        match result:
-            case AlreadyExists() if aborts:
-                copied.fail_data.append(_name(command))
-            case OverQuota():
-                copied.fail_data.append(_name(command) | {"message": str(result)})
-            case AlreadyExists():
-                copied.skip_count += 1
-                copied.skip_data.append(_name(command))
-            case NacosCoreError():
-                raise result
-            case _:
-                copied.succ_count += 1
-    behind = commands[len(results) :]
-    if aborts:
-        copied.skip_count += len(behind)
-        copied.skip_data += [_name(command) for command in behind]
+    for first in range(0, len(commands), SLICE_COUNT):
+        some = [
+            msgspec.structs.replace(each, create_only=not replaces) for each in commands[first : first + SLICE_COUNT]
+        ]
+        results = await apply_all(some, 1 if aborts else AT_ONCE_COUNT, until_failure=aborts)
+        for command, result in zip(some, results, strict=False):
+            match result:
+                case AlreadyExists() if aborts:
+                    copied.fail_data.append(_name(command))
+                case OverQuota():
+                    copied.fail_data.append(_name(command) | {"message": str(result)})
+                case AlreadyExists():
+                    copied.skip_count += 1
+                    copied.skip_data.append(_name(command))
+                case NacosCoreError():
+                    raise result
+                case _:
+                    copied.succ_count += 1
+        if aborts and copied.fail_data:
+            behind = commands[first + len(results) :]
+            copied.skip_count += len(behind)
+            copied.skip_data += [_name(command) for command in behind]
+            break
     return copied
 
 

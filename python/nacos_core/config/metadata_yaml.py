@@ -6,7 +6,7 @@ away where it can, and breaks long values over several lines.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 FIELDS = ("appName", "configTags", "dataId", "desc", "group", "schema", "type")
 
@@ -15,16 +15,16 @@ class MetadataIllegal(ValueError):
     """It is no such list; the message says where."""
 
 
-def write(items: list[dict[str, str | None]]) -> str:
-    """Values that are None are left out."""
-    lines = ["metadata:"] if items else ["metadata: []"]
+def write(items: Iterable[dict[str, str | None]]) -> Iterator[str]:
+    """The text, an item at a time. Values that are None are left out."""
+    before = "metadata:\n"
     for item in items:
-        mark = "- "
-        for name, value in item.items():
-            if value is not None:
-                lines.append(f"{mark}{name}: {_quote(value)}")
-                mark = "  "
-    return "\n".join(lines) + "\n"
+        given = [f"{name}: {_quote(value)}\n" for name, value in item.items() if value is not None]
+        if given:
+            yield f"{before}- {'  '.join(given)}"
+            before = ""
+    if before:
+        yield "metadata: []\n"
 
 
 _unprintable = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff\ufffe\uffff]")

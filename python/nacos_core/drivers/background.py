@@ -1,6 +1,6 @@
 """What clients ask for that takes long: done beside everything else, in pieces between the turns of the others."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import trio
@@ -22,14 +22,14 @@ class Background:
     """Long requests of one node.
 
     Args:
-        settle: called after each of them, so that its answer is written.
+        settle: to be called after each answer, or part of one, so that it is written.
     """
 
     def __init__(self, *, nursery: trio.Nursery, writes: "Writes", aside: "Aside", settle: Callable[[], None]) -> None:
         self._nursery = nursery
         self._writes = writes
         self._aside = aside
-        self._settle = settle
+        self.settle = settle
         self._count = 0
         self._piece = trio.Lock()
 
@@ -44,25 +44,40 @@ class Background:
                 await work()
             finally:
                 self._count -= 1
-            self._settle()
+            self.settle()
 
         self._nursery.start_soon(run)
         return True
 
     async def in_pieces(self, piece: Callable[[], bool]) -> None:
-        """Calls it until it says that it is done. However many wait, the others get their turn after each piece."""
+        """Calls it until it says that it is done. The others get their turn after each ``BACKGROUND_TURN_SECONDS``."""
         is_done = False
         while not is_done:
             async with self._piece:
+                until = trio.current_time() + limits.BACKGROUND_TURN_SECONDS
                 is_done = piece()
+                while not is_done and trio.current_time() < until:
+                    is_done = piece()
                 await trio.lowlevel.checkpoint()
+
+    async def for_each(self, things: Iterable[Given], do: Callable[[Given], None]) -> None:
+        """Does something with each of many things, in pieces."""
+        rest = iter(things)
+
+        def piece() -> bool:
+            for thing in rest:
+                do(thing)
+                return False
+            return True
+
+        await self.in_pieces(piece)
 
     async def aside(self, call: Callable[[*Arguments], Given], *arguments: *Arguments) -> Given:
         """Has something called that takes long and needs nothing of the node."""
         return await self._aside(call, *arguments)
 
     async def apply_all(
-        self, commands: "Sequence[Command]", at_once_count: int, *, until_failure: bool = False
+        self, commands: "Iterable[Command]", at_once_count: int, *, until_failure: bool = False
     ) -> "list[Result]":
         """Hands commands to the log, so many at a time, and gives what became of each.
 

@@ -11,7 +11,9 @@ from typing import Final
 import msgspec
 
 from nacos_core.cluster.observations import Observe, Row
+from nacos_core.server import pages
 from nacos_core.server.description import takes
+from nacos_core.server.long_answers import Parts
 from nacos_core.server.naming_call import Call, Refused
 from nacos_core.server.pages import NOT_FOUND, VALIDATION, page_of
 
@@ -22,7 +24,15 @@ _PAGE_SIZE_V1_DEFAULT: Final = 1000
 @takes()
 def ids(call: Call) -> None:
     """The ids of all clients."""
-    call.answer(call.context.hub.client_ids())
+    hub = call.context.hub
+
+    async def parts() -> Parts:
+        place: int | None = 0
+        while place is not None:
+            some, place = hub.client_ids(place)
+            yield pages.to_json(some)
+
+    call.answer_list_later(parts())
 
 
 @takes("clientId", statuses=(404,))

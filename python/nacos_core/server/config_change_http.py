@@ -16,6 +16,7 @@ from nacos_core.proposals import Result
 from nacos_core.server import gray_http, pages
 from nacos_core.server.context import Context
 from nacos_core.server.description import ATTRIBUTES, KEY, NAMESPACE, SOURCE_USER, TAGS, takes
+from nacos_core.server.long_answers import each_found
 from nacos_core.server.versions import (
     V1,
     V2,
@@ -147,10 +148,10 @@ def remove_by_ids(version: Version, context: Context, request: "HttpRequest") ->
     async def work() -> None:
         search = _core.ConfigSearch(None, ids=ids)
         await context.background.in_pieces(lambda: context.hub.search_configs(search))
-        commands = [
+        commands = (
             RemoveConfig(namespace, group, data_id, user, request.client_ip)
-            for namespace, group, data_id, _ in search.found()
-        ]
+            for namespace, group, data_id, _ in each_found(search)
+        )
         for result in await context.background.apply_all(commands, WRITES_AT_ONCE_COUNT):
             if isinstance(result, NacosCoreError):
                 raise result

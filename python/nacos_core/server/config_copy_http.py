@@ -4,7 +4,6 @@ What cannot be done is said with status 200 and the code of the reason, as the e
 """
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,7 +18,8 @@ from nacos_core.errors import InvalidParameter
 from nacos_core.server import pages
 from nacos_core.server.context import Context
 from nacos_core.server.description import GROUP, NAMESPACE, SOURCE_USER, takes
-from nacos_core.server.multipart import parts
+from nacos_core.server.long_answers import Parts, answer_in_parts, each_found
+from nacos_core.server.multipart import parts as parts_of
 from nacos_core.server.versions import V1, Refused, Version, answer, answer_later, ids_of, refuse
 from nacos_core.server.who import user_of
 
@@ -61,13 +61,19 @@ def clone(version: Version, context: Context, request: "HttpRequest") -> None:
     async def work() -> None:
         try:
             policy, namespace = _policy(request), _target(version, context, request)
-            chosen = _chosen(request.body)
+            chosen = await context.background.aside(_chosen, request.body)
             search = _core.ConfigSearch(None, ids=set(chosen))
             await context.background.in_pieces(lambda: context.hub.search_configs(search))
-            found = [(chosen[config.id], group, data_id, config) for _, group, data_id, config in search.found()]
-            if not found:
+            if not search.found_count:
                 raise _NotDone(pages.DATA_EMPTY, "none of these ids is that of a configuration")
-            commands = [_cloned(version, context, request, namespace, *each) for each in found]
+            commands: list[PublishConfig] = []
+
+            def add(each: "tuple[str, str, str, ConfigView]") -> None:
+                _, group, data_id, config = each
+                chosen_one = chosen[config.id]
+                commands.append(_cloned(version, context, request, namespace, chosen_one, group, data_id, config))
+
+            await context.background.for_each(each_found(search), add)
             await context.schemas.check_all(commands)
             copied = await copies.write(commands, policy, context.background.apply_all)
         except _NotDone as error:
@@ -137,16 +143,22 @@ def export(version: Version, with_v2: bool, context: Context, request: "HttpRequ
         refuse(version, context, request, error)
         return
 
+    async def parts() -> Parts:
+        packing = archive.pack(lambda: each_found(search), with_v2=with_v2)
+        while (part := await context.background.aside(next, packing, None)) is not None:
+            yield part
+        await context.background.aside(search.release)
+
     async def work() -> None:
         await context.background.in_pieces(lambda: context.hub.search_configs(search))
         try:
-            packed = await context.background.aside(partial(archive.pack, search.found(), with_v2=with_v2))
+            archive.check_size(search.content_bytes)
         except ArchiveRefused as error:
             raise Refused(400, pages.VALIDATION, str(error)) from None
         stamp = "".join(re.findall(r"\d+", clock.timestamp(context.wall_clock()))[:6])
         name = f"attachment;filename=nacos_config_export_{stamp}.zip"
         headers = (*_ZIP, ("Content-Disposition", name))
-        context.hub.reply_http(request.connection, request.call, 200, headers, packed)
+        await answer_in_parts(context, request, headers, parts())
 
     answer_later(version, context, request, work)
 
@@ -157,7 +169,8 @@ def import_archive(version: Version, context: Context, request: "HttpRequest") -
 
     async def work() -> None:
         try:
-            uploaded = parts(request.headers.get("content-type", ""), request.body)
+            kind = request.headers.get("content-type", "")
+            uploaded = await context.background.aside(parts_of, kind, request.body)
             packed = uploaded.pop("file", None)
             for name, value in uploaded.items():  # the parts beside the file are a form, as the console sends them
                 request.parameters.setdefault(name, value.decode(errors="replace"))
@@ -183,8 +196,9 @@ async def _import(
     unpacked = await context.background.aside(archive.unpack, packed)
     if not unpacked.configs:
         raise _NotDone(pages.DATA_EMPTY)
-    commands = []
-    for each in unpacked.configs:
+    commands: list[PublishConfig] = []
+
+    def add(each: archive.Packed) -> None:
         try:
             command = context.config.publication(
                 namespace,
@@ -202,6 +216,8 @@ async def _import(
         except InvalidParameter as error:
             raise _NotDone(pages.PARSING_FAILED, f"{each.group}/{each.data_id}: {error}") from None
         commands.append(command)
+
+    await context.background.for_each(unpacked.configs, add)
     try:
         await context.schemas.check_all(commands)
     except ConfigRefused as error:

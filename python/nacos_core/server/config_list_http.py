@@ -75,8 +75,8 @@ async def _write(version: Version, context: Context, found: "ConfigSearch") -> b
         )
         raise Refused(400, pages.VALIDATION, text)
     if content_bytes > limits.CONFIG_PAGE_INLINE_BYTES:
-        return await context.background.aside(found.to_json, False)
-    return found.to_json(version is V3)
+        return await context.background.aside(found.to_json, "whole")
+    return found.to_json("basic" if version is V3 else "whole")
 
 
 @takes(*KEY, optional=(NAMESPACE,), statuses=(404,))

@@ -5,14 +5,13 @@ The three versions of the API differ in the names of parameters and fields, and 
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from nacos_core import clock, limits
+from nacos_core import _core, clock, limits
 from nacos_core.config import gray
 from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.server import pages
 from nacos_core.server.context import Context
 from nacos_core.server.description import KEY, NAMESPACE, takes
+from nacos_core.server.long_answers import Parts
 from nacos_core.server.versions import (
     V1,
     V2,
@@ -20,6 +19,8 @@ from nacos_core.server.versions import (
     Refused,
     Version,
     answer,
+    answer_later,
+    answer_list,
     integer,
     key_of,
     positive,
@@ -124,14 +125,26 @@ def change_v2(context: Context, request: "HttpRequest") -> None:
 
 @takes(NAMESPACE)
 def configs(version: Version, context: Context, request: "HttpRequest") -> None:
-    """All configurations of a namespace, without their contents."""
+    """All configurations of a namespace, without their contents; in parts, for there may be very many."""
     try:
         namespace = namespace_of(required(version, request, version.namespace, may_be_empty=True))
         check_key(namespace, "", "")
     except (Refused, ParameterRefused) as error:
         refuse(version, context, request, error)
-    else:
-        answer(version, context, request, msgspec.Raw(context.hub.config_list(namespace, version is V3)))
+        return
+    search = _core.ConfigSearch(namespace)
+
+    async def parts() -> Parts:
+        shown = "basic" if version is V3 else "without content"
+        for first in range(0, search.found_count, limits.CONFIG_LIST_PART_COUNT):
+            yield search.to_json(shown, first, limits.CONFIG_LIST_PART_COUNT)
+        await context.background.aside(search.release)
+
+    async def work() -> None:
+        await context.background.in_pieces(lambda: context.hub.search_configs(search))
+        await answer_list(version, context, request, parts())
+
+    answer_later(version, context, request, work)
 
 
 def _describe(version: Version, event: "HistoryEvent") -> dict[str, object]:

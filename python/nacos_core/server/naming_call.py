@@ -3,7 +3,8 @@
 v1 answers with texts and bare JSON, v3 with results (protocol/http.md section 1); what is done is the same.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -19,9 +20,12 @@ from nacos_core.naming.model import DEFAULT_CLUSTER
 from nacos_core.proposals import Result
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
+from nacos_core.server.long_answers import Parts, answer_in_parts, list_in_parts
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
+
+_logger = logging.getLogger(__name__)
 
 ServiceKey: TypeAlias = tuple[str, str, str]
 Code: TypeAlias = tuple[int, str]
@@ -159,6 +163,28 @@ class Call:
             self._reply(200, pages.TEXT, data.encode())
         else:
             self._reply(200, pages.JSON, pages.to_json(data))
+
+    def later(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Has something done that takes long, and that answers; what it raises becomes a refusal."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except Refused as refused:
+                self.refuse(refused)
+            except Exception:
+                _logger.exception("%s %s failed", self.request.method, self.request.path)
+                self.refuse(Refused(500, pages.SERVER_ERROR, "Internal error, see the log of the server."))
+
+        if not self.context.background.start(run):
+            text = "too much is being searched, copied or packed at the moment, please try again later"
+            self.refuse(Refused(503, pages.SERVER_ERROR, text))
+
+    def answer_list_later(self, parts: Parts) -> None:
+        """As ``answer``, with a list that comes in parts, each a JSON array."""
+        before, behind = (b"", b"") if self.is_v1 else pages.around_data()
+        whole = list_in_parts(parts, before, behind)
+        self.later(lambda: answer_in_parts(self.context, self.request, pages.JSON, whole))
 
     def refuse(self, refused: Refused) -> None:
         """The request makes no sense."""

@@ -105,6 +105,12 @@ def success(data: object) -> bytes:
     return to_json(Result(0, "success", data))
 
 
+def around_data() -> tuple[bytes, bytes]:
+    """What is before and behind the data of a v2 or v3 answer."""
+    before, _, behind = success([]).partition(b"[]")
+    return before, behind
+
+
 def page_of(items: Sequence[object], page_no: int, page_size: int) -> dict[str, object]:
     """One page of a list that is there as a whole; the first is number 1."""
     size, number = max(page_size, 1), max(page_no, 1)

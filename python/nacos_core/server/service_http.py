@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from nacos_core import _core
 from nacos_core.naming.changes import (
     Cluster,
     CreateService,
@@ -27,7 +28,7 @@ from nacos_core.server.naming_call import (
     ServiceKey,
     read_json,
 )
-from nacos_core.server.pages import VALIDATION
+from nacos_core.server.pages import VALIDATION, to_json
 
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_V2_DEFAULT: Final = 20
@@ -163,8 +164,14 @@ def names(call: Call) -> None:
 def catalog(call: Call) -> None:
     """A page of services, with instances unless told otherwise."""
     page_no, page_size = call.whole_number("pageNo"), call.whole_number("pageSize")
-    page = _page(call, page_no, page_size, with_empty=not call.flag("hasIpCount", default=False))
-    call.answer(_with_instances(call, page) if call.flag("withInstances", default=True) else page)
+    search = _search(call, page_no, page_size, with_empty=not call.flag("hasIpCount", default=False))
+    with_instances = call.flag("withInstances", default=True)
+
+    async def work() -> None:
+        page = await _page(call, search)
+        call.answer(await _with_instances(call, page) if with_instances else page)
+
+    call.later(work)
 
 
 @takes(
@@ -182,10 +189,16 @@ def catalog(call: Call) -> None:
 def services(call: Call) -> None:
     """A page of services: figures, or with instances if asked for."""
     page_no, page_size = call.whole_number("pageNo", 1), call.whole_number("pageSize", PAGE_SIZE_DEFAULT)
-    page = _page(call, page_no, page_size, with_empty=not call.flag("ignoreEmptyService", default=False))
-    items: object = _with_instances(call, page) if call.flag("withInstances", default=False) else page.service_list
-    pages = -(-page.count // max(page_size, 1))
-    call.answer({"totalCount": page.count, "pageNumber": page_no, "pagesAvailable": pages, "pageItems": items})
+    search = _search(call, page_no, page_size, with_empty=not call.flag("ignoreEmptyService", default=False))
+    with_instances = call.flag("withInstances", default=False)
+
+    async def work() -> None:
+        page = await _page(call, search)
+        items: object = await _with_instances(call, page) if with_instances else page.service_list
+        pages = -(-page.count // max(page_size, 1))
+        call.answer({"totalCount": page.count, "pageNumber": page_no, "pagesAvailable": pages, "pageItems": items})
+
+    call.later(work)
 
 
 @takes()
@@ -226,8 +239,8 @@ def _find(call: Call, key: ServiceKey, text: str, status: int = 400) -> _Service
     return read_service(found)
 
 
-def _page(call: Call, page_no: int, page_size: int, *, with_empty: bool) -> _Page:
-    page = call.context.hub.service_page(
+def _search(call: Call, page_no: int, page_size: int, *, with_empty: bool) -> _core.ServiceSearch:
+    return _core.ServiceSearch(
         call.text("namespaceId").strip() or "public",
         call.text("groupNameParam").strip(),
         call.text("serviceNameParam").strip(),
@@ -235,19 +248,25 @@ def _page(call: Call, page_no: int, page_size: int, *, with_empty: bool) -> _Pag
         page_no=page_no,
         page_size=min(page_size, PAGE_SIZE_MAX),
     )
-    return _read_page(page)
 
 
-def _with_instances(call: Call, page: _Page) -> list[dict[str, object]]:
+async def _page(call: Call, search: _core.ServiceSearch) -> _Page:
+    await call.context.background.in_pieces(lambda: call.context.hub.search_services(search))
+    return _read_page(search.to_json())
+
+
+async def _with_instances(call: Call, page: _Page) -> list[msgspec.Raw]:
     namespace = call.text("namespaceId").strip() or "public"
-    shown = []
-    for view in page.service_list:
+    shown: list[msgspec.Raw] = []
+
+    def show(view: _View) -> None:
         key = (namespace, view.group_name, view.name)
         found = call.find_service(key)
-        if found is None:
-            continue
-        hosts = _read_hosts(call.context.hub.all_instances(*key))
-        shown.append(_detail(key, read_service(found), hosts))
+        if found is not None:
+            hosts = _read_hosts(call.context.hub.all_instances(*key))
+            shown.append(msgspec.Raw(to_json(_detail(key, read_service(found), hosts))))
+
+    await call.context.background.for_each(page.service_list, show)
     return shown
 
 

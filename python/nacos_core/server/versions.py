@@ -12,9 +12,11 @@ from nacos_core.config.rules import ParameterRefused, check_key, namespace_of
 from nacos_core.errors import AlreadyExists, InvalidParameter, NacosCoreError, OverQuota
 from nacos_core.server import pages
 from nacos_core.server.context import Context, status_of
+from nacos_core.server.long_answers import answer_in_parts, list_in_parts
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
+    from nacos_core.server.long_answers import Parts
 
 _logger = logging.getLogger(__name__)
 
@@ -122,6 +124,15 @@ def answer(version: Version, context: Context, request: "HttpRequest", data: obj
     else:
         headers, body = pages.JSON, pages.success(data)
     context.hub.reply_http(request.connection, request.call, 200, headers, body)
+
+
+async def answer_list(version: Version, context: Context, request: "HttpRequest", parts: "Parts") -> None:
+    """As ``answer``, with a list that comes in parts, each a JSON array."""
+    if version is V1:
+        headers, before, behind = pages.JSON_UTF8, b"", b""
+    else:
+        headers, before, behind = pages.JSON, *pages.around_data()
+    await answer_in_parts(context, request, headers, list_in_parts(parts, before, behind))
 
 
 def refuse(version: Version, context: Context, request: "HttpRequest", error: Exception) -> None:

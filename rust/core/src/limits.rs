@@ -93,10 +93,16 @@ pub const FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
 pub const FUZZY_PATTERNS_COUNT_MAX: usize = 1_000;
 /// Most names like one pattern that a watcher is told at first (protocol/grpc.md section 4.1).
 pub const FUZZY_MATCHES_COUNT_MAX: usize = 500;
+/// How many names are looked at for a new pattern before others get their turn.
+pub const FUZZY_LOOKS_COUNT: usize = 2048;
 /// Most names that a watcher may say that it knows.
 pub const FUZZY_RECEIVED_COUNT_MAX: usize = 10_000;
 /// Most services in one page of a service list.
 pub const SERVICE_PAGE_COUNT_MAX: usize = 100_000;
+/// How many services and instances one piece of a search for services looks at: well below a millisecond's worth.
+pub const SERVICE_LOOKS_COUNT: usize = 1024;
+/// How many clients are looked at for a list of all of them before others get their turn.
+pub const CLIENT_LOOKS_COUNT: usize = 1024;
 /// Most access tokens remembered; beyond it those that ended go, then all (they are asked for again).
 pub const TOKENS_COUNT_MAX: usize = 100_000;
 /// Most events kept of one config. Part of what the log means: all nodes of a cluster must forget the same ones.
@@ -124,8 +130,8 @@ pub const DISTRO_REMOVALS_COUNT_MAX: usize = 500_000;
 pub const DISTRO_WANTED_COUNT_MAX: usize = 10_000;
 /// About the most that one answer about differences holds.
 pub const DISTRO_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What one piece of a search may read before others get their turn: about a millisecond's worth.
-pub const SEARCH_PIECE_BYTES: usize = 2 * 1024 * 1024;
+/// What one piece of a search may read: well below a millisecond's worth, with the dearest patterns, too.
+pub const SEARCH_PIECE_BYTES: usize = 256 * 1024;
 /// What it counts for to look at one config, beside its content: about as long as to read so much.
 pub const SEARCH_KEY_BYTES: usize = 512;
 /// How many configs one piece of a search without a filter leaves out: that takes a little for each, too.

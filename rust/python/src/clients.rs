@@ -12,8 +12,8 @@ type SubscriberRow = (String, String, u16, String, String, String);
 
 #[pymethods]
 impl Hub {
-    fn client_ids(&self, py: Python<'_>) -> Vec<String> {
-        py.detach(|| self.lock().client_ids())
+    fn client_ids(&self, place: usize) -> (Vec<String>, Option<usize>) {
+        self.lock().client_ids(place)
     }
 
     fn service_names(&self, py: Python<'_>, namespace: Option<&str>, part: &str) -> Vec<(String, String)> {

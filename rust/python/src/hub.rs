@@ -11,7 +11,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::borrow::{hold, new_bytes};
+use crate::borrow::hold;
 use crate::configs::{ConfigView, HistoryEvent};
 use crate::frozen::Frozen;
 use crate::{errors, events, publications, quotas};
@@ -99,6 +99,16 @@ impl Hub {
     fn reply_http(&self, connection: u64, call: u32, status: u16, headers: Vec<(String, String)>, body: &[u8]) {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.lock().reply_http(connection, call, status, &headers, body);
+    }
+
+    fn begin_http(&self, connection: u64, call: u32, status: u16, headers: Vec<(String, String)>) -> bool {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.lock().begin_http(connection, call, status, &headers)
+    }
+
+    #[pyo3(signature = (connection, call, part))]
+    fn continue_http(&self, connection: u64, call: u32, part: Option<&[u8]>) -> Option<usize> {
+        self.lock().continue_http(connection, call, part)
     }
 
     fn reply_grpc(&self, connection: u64, call: u32, r#type: &str, body: &[u8]) {
@@ -329,23 +339,6 @@ impl Hub {
         Ok(PyBytes::new(py, &out))
     }
 
-    #[pyo3(signature = (namespace, group_part, name_part, *, with_empty, page_no, page_size))]
-    #[expect(clippy::too_many_arguments, reason = "a query with its page, as the protocol has it")]
-    fn service_page<'py>(
-        &self,
-        py: Python<'py>,
-        namespace: &str,
-        group_part: &str,
-        name_part: &str,
-        with_empty: bool,
-        page_no: usize,
-        page_size: usize,
-    ) -> Bound<'py, PyBytes> {
-        let parts = (group_part, name_part);
-        let page = self.lock().registry().service_page(namespace, parts, with_empty, page_no, page_size);
-        PyBytes::new(py, &page.to_json())
-    }
-
     fn expire(&self, now_ms: u64) -> (usize, usize, bool) {
         let expired = self.lock().registry_mut().expire(now_ms, true);
         (expired.unhealthy, expired.removed, expired.more)
@@ -483,11 +476,6 @@ impl Hub {
     fn config_count(&self, namespace: Option<&str>) -> usize {
         let hub = self.lock();
         namespace.map_or_else(|| hub.configs().len(), |namespace| hub.configs().count_in(namespace))
-    }
-
-    fn config_list<'py>(&self, py: Python<'py>, namespace: &str, v3: bool) -> PyResult<Bound<'py, PyBytes>> {
-        let list = py.detach(|| self.lock().config_list(namespace, v3));
-        new_bytes(py, &list)
     }
 
     // --- history

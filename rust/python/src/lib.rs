@@ -47,7 +47,7 @@ mod _core {
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 
     #[pymodule_export]
-    use super::search::ConfigSearch;
+    use super::search::{ConfigSearch, ServiceSearch};
     #[pymodule_export]
     use super::simulated_disk::SimulatedDisk;
 

@@ -1,10 +1,12 @@
-//! Searches for configs as Python sees them.
+//! Searches for configs and services as Python sees them.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nacos_core::configs::{Filter, Found, Pattern, Search};
-use nacos_core::serve::found_list;
+use nacos_core::registry;
+use nacos_core::serve::{Shown, found_list};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -52,6 +54,7 @@ impl ConfigSearch {
         let name = |text: &str| if exact { Pattern::exact(text) } else { Pattern::wildcard(text) };
         let (data_id, group) = (name(data_id), name(group));
         let (application, content) = (Pattern::exact(application), Pattern::contained(content));
+        let (tags, types) = (tags.into_iter().collect(), types.into_iter().collect());
         let filter = Filter { data_id, group, application, content, tags, types, ids };
         Self(Mutex::new(Search::new(namespace, filter, skip_count, count)))
     }
@@ -61,18 +64,74 @@ impl ConfigSearch {
         self.lock().total_count()
     }
 
-    #[getter]
-    fn content_bytes(&self) -> usize {
-        self.lock().found().iter().map(|(_, config)| config.content.len()).sum()
+    /// Lets go of what was found: with very much of it, that takes a while.
+    fn release(&self, py: Python<'_>) {
+        let found = self.lock().take_found();
+        py.detach(|| drop(found));
     }
 
-    fn to_json<'py>(&self, py: Python<'py>, v3: bool) -> PyResult<Bound<'py, PyBytes>> {
-        let list = py.detach(|| found_list(self.lock().found(), v3));
+    #[getter]
+    fn found_count(&self) -> usize {
+        self.lock().found().len()
+    }
+
+    #[getter]
+    fn content_bytes(&self) -> usize {
+        self.lock().content_bytes()
+    }
+
+    #[pyo3(signature = (shown, first = 0, count = usize::MAX))]
+    fn to_json<'py>(&self, py: Python<'py>, shown: &str, first: usize, count: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let shown = match shown {
+            "whole" => Shown::Whole,
+            "without content" => Shown::WithoutContent,
+            "basic" => Shown::Basic,
+            _ => return Err(PyValueError::new_err(format!("{shown:?}: whole, without content or basic wanted"))),
+        };
+        let list = py.detach(|| found_list(part(self.lock().found(), first, count), shown));
         new_bytes(py, &list)
     }
 
-    fn found(&self) -> Vec<FoundConfig> {
-        self.lock().found().iter().map(owned).collect()
+    #[pyo3(signature = (first = 0, count = usize::MAX))]
+    fn found(&self, first: usize, count: usize) -> Vec<FoundConfig> {
+        part(self.lock().found(), first, count).iter().map(owned).collect()
+    }
+}
+
+fn part(found: &[Found], first: usize, count: usize) -> &[Found] {
+    let first = first.min(found.len());
+    &found[first..first.saturating_add(count).min(found.len())]
+}
+
+/// One search for services, to be carried on by `Hub.search_services` until that says that it is done.
+#[pyclass(frozen, module = "nacos_core._core")]
+#[derive(Debug)]
+pub struct ServiceSearch(Mutex<registry::ServiceSearch>);
+
+impl ServiceSearch {
+    fn lock(&self) -> MutexGuard<'_, registry::ServiceSearch> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl ServiceSearch {
+    #[new]
+    #[pyo3(signature = (namespace, group_part, name_part, *, with_empty, page_no, page_size))]
+    fn new(
+        namespace: &str,
+        group_part: &str,
+        name_part: &str,
+        with_empty: bool,
+        page_no: usize,
+        page_size: usize,
+    ) -> Self {
+        let parts = (group_part, name_part);
+        Self(Mutex::new(registry::ServiceSearch::new(namespace, parts, with_empty, page_no, page_size)))
+    }
+
+    fn to_json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.lock().to_json())
     }
 }
 
@@ -81,5 +140,10 @@ impl Hub {
     fn search_configs(&self, search: &ConfigSearch) -> bool {
         let mut search = search.lock();
         self.lock().search_configs(&mut search)
+    }
+
+    fn search_services(&self, search: &ServiceSearch) -> bool {
+        let mut search = search.lock();
+        self.lock().registry().search_services(&mut search)
     }
 }

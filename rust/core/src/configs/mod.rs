@@ -5,6 +5,7 @@ mod gray;
 mod history;
 mod listeners;
 mod model;
+mod pattern;
 mod publish;
 mod quota;
 mod rollback;
@@ -18,11 +19,12 @@ pub use crate::registry::{KeyParts, SnapshotError};
 pub use gray::{Answer, Gray, GrayPublication, GrayRefused, Terms};
 pub use history::{Change, Event, Removal};
 pub use model::{Config, Md5, StoredConfig};
+pub use pattern::Pattern;
 pub use publish::{Publication, Published};
 pub use quota::{OverQuota, Quota, QuotaDefaults};
 pub use rollback::{RollbackRefused, RolledBack};
 pub use rule::{Asker, Labels, Rule, RuleError};
-pub use search::{Filter, Found, Pattern, Search};
+pub use search::{Filter, Found, Search};
 pub use snapshot::{DecodedConfigs, FrozenConfigs, Replaced};
 
 use crate::registry::links::Links;
@@ -69,7 +71,8 @@ pub struct Configs {
     connection_index: HashMap<u64, u32, FixedState>,
     /// Holder: connection; subject: entry.
     listeners: Links<Listener>,
-    watches: Watches,
+    /// By the last key that was looked at.
+    watches: Watches<ConfigKey>,
 }
 
 impl Configs {

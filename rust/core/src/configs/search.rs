@@ -2,60 +2,20 @@
 //!
 //! A search is cut into pieces, because a hundred thousand contents take longer to read than a heartbeat may wait.
 
+use super::pattern::{Compared, Pattern};
 use super::{ConfigKey, Configs, StoredConfig};
 use crate::limits::{SEARCH_KEY_BYTES, SEARCH_PIECE_BYTES, SEARCH_SKIP_COUNT};
-use memchr::memmem::Finder;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hint::black_box;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 /// How many configs are asked the same question before the next one.
 const LOOKED_AT_COUNT: usize = 32;
-
-/// What a text has to be like.
-#[derive(Debug)]
-pub struct Pattern {
-    /// Between the wildcards; the first one is what the text begins with, the last one what it ends with.
-    parts: Vec<Finder<'static>>,
-}
-
-impl Pattern {
-    /// The text itself; empty: any text.
-    pub fn exact(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self { parts: vec![finder(text)] })
-    }
-
-    /// `*` stands for anything, also nothing; empty: any text.
-    pub fn wildcard(text: &str) -> Option<Self> {
-        let says_something = text.bytes().any(|byte| byte != b'*');
-        says_something.then(|| Self { parts: text.split('*').map(finder).collect() })
-    }
-
-    /// As `wildcard`, but a text without `*` may stand anywhere.
-    pub fn contained(text: &str) -> Option<Self> {
-        if text.contains('*') { Self::wildcard(text) } else { Self::wildcard(&format!("*{text}*")) }
-    }
-
-    /// Whether a text is like it.
-    pub fn is_met_by(&self, text: &[u8]) -> bool {
-        let (first, rest) = self.parts.split_first().expect("a pattern has a part");
-        let Some(text) = text.strip_prefix(first.needle()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return text.is_empty() };
-        let Some(mut text) = text.strip_suffix(last.needle()) else { return false };
-        middle.iter().all(|part| match part.find(text) {
-            Some(at) => {
-                text = &text[at + part.needle().len()..];
-                true
-            }
-            None => false,
-        })
-    }
-}
-
-fn finder(text: &str) -> Finder<'static> {
-    Finder::new(text.as_bytes()).into_owned()
-}
+/// Of the caches of most processors.
+const LINE_BYTES: usize = 64;
+/// How much of a content is waited for together with that of others: a small one as a whole.
+const FETCHED_LINES_COUNT: usize = 16;
 
 /// Which configs are wanted. What is `None` or empty leaves nothing out.
 #[derive(Debug, Default)]
@@ -69,9 +29,9 @@ pub struct Filter {
     /// Of the content.
     pub content: Option<Pattern>,
     /// Any of these tags.
-    pub tags: Vec<String>,
+    pub tags: BTreeSet<String>,
     /// One of these types.
-    pub types: Vec<String>,
+    pub types: BTreeSet<String>,
     /// One of these ids.
     pub ids: Option<HashSet<u64>>,
 }
@@ -83,15 +43,21 @@ impl Filter {
         patterns.iter().all(|pattern| pattern.is_none()) && tags.is_empty() && types.is_empty() && ids.is_none()
     }
 
-    /// Leaves those that are wanted, and returns how many bytes of contents were read for that: the cheap questions come
-    /// first, and each is asked of all before the next one, so that the memory is waited for once and not for each.
-    fn keep(&self, few: &mut Vec<(&ConfigKey, &Arc<StoredConfig>)>) -> usize {
+    /// Leaves those that are wanted as far as can be said without their contents. Each question is asked of all before the
+    /// next one, so that the memory is waited for once and not for each.
+    fn keep_all_but_content(&self, few: &mut Vec<(&ConfigKey, &Arc<StoredConfig>)>) {
         few.retain(|(key, config)| self.is_met_by_all_but_content_of(key, config));
-        let Some(pattern) = &self.content else { return 0 };
-        let read_bytes = few.iter().map(|(_, config)| config.content.len()).sum();
-        black_box(few.iter().fold(0, |sum, (_, config)| sum ^ config.content.first().copied().unwrap_or_default()));
-        few.retain(|(_, config)| pattern.is_met_by(&config.content));
-        read_bytes
+        if self.content.is_some() {
+            // Each line of a cache that begins a content; what is behind these the processor fetches by itself.
+            let fetched = |content: &[u8]| {
+                content.iter().step_by(LINE_BYTES).take(FETCHED_LINES_COUNT).fold(0, |sum, byte| sum ^ byte)
+            };
+            black_box(few.iter().fold(0, |sum, (_, config)| sum ^ fetched(&config.content)));
+        }
+    }
+
+    fn content_is_met(&self, config: &StoredConfig, compared: &mut Compared, rest_bytes: &mut usize) -> Option<bool> {
+        self.content.as_ref().map_or(Some(true), |pattern| pattern.compare(&config.content, compared, rest_bytes))
     }
 
     fn is_met_by_all_but_content_of(&self, key: &ConfigKey, config: &StoredConfig) -> bool {
@@ -102,13 +68,13 @@ impl Filter {
             && meets(&self.data_id, key.name())
             && self.application.as_ref().is_none_or(|pattern| pattern.is_met_by(config.app_name.as_bytes()))
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&config.id()))
-            && (self.types.is_empty() || self.types.iter().any(|kind| **kind == *config.kind))
+            && (self.types.is_empty() || self.types.contains(&*config.kind))
             && self.has_a_tag_of(config)
     }
 
     fn has_a_tag_of(&self, config: &StoredConfig) -> bool {
         let of_config = || config.tags.iter().flat_map(|tags| tags.split(','));
-        self.tags.is_empty() || of_config().any(|tag| self.tags.iter().any(|wanted| wanted == tag.trim()))
+        self.tags.is_empty() || of_config().any(|tag| self.tags.contains(tag.trim()))
     }
 }
 
@@ -123,8 +89,11 @@ pub struct Search {
     count: usize,
     /// The last key that was looked at.
     after: Option<ConfigKey>,
+    /// The config behind that, if its content has been compared in part.
+    inside: Option<(Arc<StoredConfig>, Compared)>,
     total_count: usize,
     found: Vec<Found>,
+    content_bytes: usize,
 }
 
 /// A config as it was when it was found.
@@ -134,12 +103,37 @@ impl Search {
     /// Looks in one namespace, or in all, for what meets the filter, and keeps `count` of it behind the first `skip_count`.
     pub fn new(namespace: Option<&str>, filter: Filter, skip_count: usize, count: usize) -> Self {
         let namespace = namespace.map(str::to_owned);
-        Self { namespace, filter, skip_count, count, after: None, total_count: 0, found: Vec::new() }
+        Self {
+            namespace,
+            filter,
+            skip_count,
+            count,
+            after: None,
+            inside: None,
+            total_count: 0,
+            found: Vec::new(),
+            content_bytes: 0,
+        }
     }
 
     /// How many configs meet the filter, on all pages, as far as it has looked.
     pub fn total_count(&self) -> usize {
         self.total_count
+    }
+
+    /// What the contents of the page take.
+    pub fn content_bytes(&self) -> usize {
+        self.content_bytes
+    }
+
+    /// The same, taken out of it.
+    pub fn take_found(&mut self) -> Vec<Found> {
+        std::mem::take(&mut self.found)
+    }
+
+    fn keep(&mut self, mut found: Vec<Found>) {
+        self.content_bytes += found.iter().map(|(_, config)| config.content.len()).sum::<usize>();
+        self.found.append(&mut found);
     }
 
     /// What belongs to the page, in the order of namespace, group and data id.
@@ -178,34 +172,47 @@ impl Configs {
         let is_last = found.len() < piece_count || piece_count == rest_count;
         search.skip_count = 0;
         search.after = found.last().map(|(key, _)| key.clone()).or(search.after.take());
-        search.found.extend(found);
+        search.keep(found);
         is_last
     }
 
     fn look_through(&self, search: &mut Search) -> bool {
-        let (mut found, mut after) = (Vec::new(), None);
-        let (mut taken_bytes, mut total_count) = (0, search.total_count);
+        let (mut found, mut after, mut inside) = (Vec::new(), None, search.inside.take());
+        let (mut rest_bytes, mut total_count) = (SEARCH_PIECE_BYTES, search.total_count);
         let mut rest = self.behind(search, 0);
         let mut few = Vec::with_capacity(LOOKED_AT_COUNT);
-        loop {
+        let is_done = 'piece: loop {
             few.extend(rest.by_ref().take(LOOKED_AT_COUNT));
-            let Some(&(last, _)) = few.last() else { break };
-            taken_bytes += few.len() * SEARCH_KEY_BYTES + search.filter.keep(&mut few);
+            let Some(&(last, _)) = few.last() else { break true };
+            rest_bytes = rest_bytes.saturating_sub(few.len() * SEARCH_KEY_BYTES);
+            search.filter.keep_all_but_content(&mut few);
             for (key, config) in few.drain(..) {
-                if total_count >= search.skip_count && total_count - search.skip_count < search.count {
-                    found.push((key.clone(), Arc::clone(config)));
+                let begun = inside.take().filter(|(of, _)| Arc::ptr_eq(of, config));
+                let mut compared = begun.map_or_else(Compared::default, |(_, compared)| compared);
+                match search.filter.content_is_met(config, &mut compared, &mut rest_bytes) {
+                    None => {
+                        inside = Some((Arc::clone(config), compared));
+                        break 'piece false;
+                    }
+                    Some(true) => {
+                        if total_count >= search.skip_count && total_count - search.skip_count < search.count {
+                            found.push((key.clone(), Arc::clone(config)));
+                        }
+                        total_count += 1;
+                    }
+                    Some(false) => {}
                 }
-                total_count += 1;
+                after = Some(key);
             }
-            if taken_bytes >= SEARCH_PIECE_BYTES {
-                after = Some(last.clone());
-                break;
+            after = Some(last);
+            if rest_bytes == 0 {
+                break false;
             }
-        }
-        drop(rest);
-        search.total_count = total_count;
-        search.found.append(&mut found);
-        let is_done = after.is_none();
+        };
+        let after = after.cloned();
+        drop((rest, few));
+        (search.total_count, search.inside) = (total_count, inside);
+        search.keep(found);
         search.after = after.or(search.after.take());
         is_done
     }
@@ -231,9 +238,9 @@ impl Configs {
 #[cfg(test)]
 mod tests {
     use super::super::Config;
+    use super::super::pattern::FIND_BYTES;
     use super::*;
     use bytes::Bytes;
-    use proptest::prelude::*;
 
     fn config(content: &str, app_name: &str, tags: &str, kind: &str) -> Config {
         let tags = (!tags.is_empty()).then(|| tags.into());
@@ -279,11 +286,11 @@ mod tests {
         assert_eq!(in_a(Filter { application: Pattern::exact("shop"), ..Filter::default() }), [one, other]);
         assert_eq!(in_a(Filter { content: Pattern::contained("port"), ..Filter::default() }), [one, two]);
         assert_eq!(in_a(Filter { content: Pattern::contained("{*81}"), ..Filter::default() }), [two]);
-        assert_eq!(in_a(Filter { tags: vec!["blue".into(), "green".into()], ..Filter::default() }), [one]);
-        assert_eq!(in_a(Filter { types: vec!["json".into(), "xml".into()], ..Filter::default() }), [two]);
+        assert_eq!(in_a(Filter { tags: ["blue".into(), "green".into()].into(), ..Filter::default() }), [one]);
+        assert_eq!(in_a(Filter { types: ["json".into(), "xml".into()].into(), ..Filter::default() }), [two]);
         let id = configs.get(("a", "H", "one.yaml")).unwrap().id();
         assert_eq!(in_a(Filter { ids: Some([id, 99].into()), ..Filter::default() }), [other]);
-        let both = Filter { types: vec!["yaml".into()], content: Pattern::contained("port"), ..Filter::default() };
+        let both = Filter { types: ["yaml".into()].into(), content: Pattern::contained("port"), ..Filter::default() };
         assert_eq!(all(&configs, None, both), [one, "b@@G@@one.yaml"]);
         assert_eq!(all(&configs, None, Filter::default()).len(), 5);
         assert_eq!(all(&configs, Some("none"), Filter::default()), [] as [&str; 0]);
@@ -328,24 +335,45 @@ mod tests {
         }
     }
 
-    /// The dumb twin of `Pattern::wildcard`.
-    fn is_like(pattern: &[u8], text: &[u8]) -> bool {
-        match pattern.split_first() {
-            None => text.is_empty(),
-            Some((b'*', rest)) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
-            Some((byte, rest)) => text.split_first().is_some_and(|(first, text)| first == byte && is_like(rest, text)),
+    #[test]
+    fn no_piece_reads_more_than_its_share_even_of_one_content() {
+        let mut configs = Configs::new([7; 16]);
+        configs.put(("a", "G", "0"), config("ab", "", "", "text"));
+        configs.put(("a", "G", "1"), config(&"a".repeat(10 * SEARCH_PIECE_BYTES), "", "", "text"));
+        configs.put(("a", "G", "2"), config("b", "", "", "text"));
+        let hostile = format!("*{}", "a*".repeat(5 * SEARCH_PIECE_BYTES / FIND_BYTES));
+        for (pattern, at_least_count, names_found) in
+            [("*a*b*", 10, vec!["0"]), ("*ab*", 10, vec!["0"]), ("b", 10, vec!["0", "2"]), (&hostile, 5, vec!["1"])]
+        {
+            let filter = Filter { content: Pattern::contained(pattern), ..Filter::default() };
+            let mut search = Search::new(Some("a"), filter, 0, 100);
+            let mut pieces_count = 1;
+            while !configs.search(&mut search) {
+                let seen_bytes = search.inside.as_ref().map(|(_, compared)| compared.at_bytes());
+                assert!(
+                    seen_bytes.is_none_or(|bytes| bytes <= pieces_count * SEARCH_PIECE_BYTES + 2),
+                    "{seen_bytes:?}"
+                );
+                pieces_count += 1;
+            }
+            assert!((at_least_count..=at_least_count + 3).contains(&pieces_count), "{pieces_count} for {pattern:.20}");
+            let found: Vec<_> = search.found().iter().map(|(key, _)| key.name()).collect();
+            assert_eq!(found, names_found);
         }
     }
 
-    proptest! {
-        #[test]
-        fn wildcards_stand_for_anything(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
-            let expected = pattern.is_empty() || is_like(pattern.as_bytes(), text.as_bytes());
-            let is_met = |pattern: Option<Pattern>| pattern.is_none_or(|pattern| pattern.is_met_by(text.as_bytes()));
-            prop_assert_eq!(is_met(Pattern::wildcard(&pattern)), expected);
-            let within = if pattern.contains('*') { expected } else { text.contains(&pattern) };
-            prop_assert_eq!(is_met(Pattern::contained(&pattern)), within);
-            prop_assert_eq!(is_met(Pattern::exact(&pattern)), pattern.is_empty() || pattern == text);
+    #[test]
+    fn a_content_that_is_replaced_while_it_is_read_is_read_anew() {
+        let mut configs = Configs::new([7; 16]);
+        let long = |end: &str| config(&format!("a{}{end}", "x".repeat(3 * SEARCH_PIECE_BYTES)), "", "", "text");
+        for (before, now, found_count) in [("b", "c", 0), ("c", "b", 1)] {
+            configs.put(("a", "G", "1"), long(before));
+            let filter = Filter { content: Pattern::contained("*a*b*"), ..Filter::default() };
+            let mut search = Search::new(Some("a"), filter, 0, 100);
+            assert!(!configs.search(&mut search) && !configs.search(&mut search));
+            configs.put(("a", "G", "1"), long(now));
+            while !configs.search(&mut search) {}
+            assert_eq!(search.total_count(), found_count);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the config store promises, shown from outside.
 
 use super::*;
+use crate::limits::{FUZZY_LOOKS_COUNT, FUZZY_MATCHES_COUNT_MAX};
 use crate::registry::FuzzyPattern;
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -291,7 +292,7 @@ fn a_watcher_is_told_what_is_like_its_pattern() {
     let mut told = |text: &str, received: &[KeyParts<'_>]| {
         let pattern = FuzzyPattern::read(text, "public").unwrap();
         let received = received.iter().map(|key| ConfigKey::new(*key)).collect();
-        let keys = configs.watch(1, &pattern, &received).unwrap().keys;
+        let keys = configs.watch(1, &pattern, &received).unwrap().unwrap().keys;
         keys.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(told("public>>G>>a*", &[]), ["public@@G@@a1", "public@@G@@a2"]);
@@ -310,7 +311,7 @@ fn a_watcher_is_told_what_is_like_its_pattern() {
 fn a_watcher_that_asks_again_is_told_what_has_come_and_gone_since() {
     let mut configs = configs();
     let pattern = FuzzyPattern::read("public>>*>>demo*", "public").unwrap();
-    let told = |configs: &mut Configs| configs.watch(1, &pattern, &BTreeSet::new()).unwrap().keys;
+    let told = |configs: &mut Configs| configs.watch(1, &pattern, &BTreeSet::new()).unwrap().unwrap().keys;
     let other = ("public", "DEFAULT_GROUP", "demo-2");
     configs.put(KEY, config("1"));
     assert_eq!(told(&mut configs), [ConfigKey::new(KEY)]);
@@ -322,4 +323,23 @@ fn a_watcher_that_asks_again_is_told_what_has_come_and_gone_since() {
     assert_eq!(told(&mut configs), [ConfigKey::new(other)]);
     configs.restore(&snapshot).unwrap();
     assert_eq!(told(&mut configs), [ConfigKey::new(other), ConfigKey::new(KEY)]);
+}
+
+#[test]
+fn no_call_looks_at_more_configs_for_a_pattern_than_others_may_wait_for() {
+    let mut configs = Configs::new([7; 16]);
+    for number in 0..2 * FUZZY_LOOKS_COUNT {
+        configs.put(("public", "G", &format!("{number:05}")), Config::default());
+    }
+    configs.put(("public", "H", "00007"), Config::default());
+    let look = |configs: &mut Configs, text: &str| {
+        let pattern = FuzzyPattern::read(text, "public").unwrap();
+        let told = (1..20).find_map(|calls| Some((calls, configs.watch(9, &pattern, &BTreeSet::new()).unwrap()?)));
+        let (calls_count, difference) = told.expect("it comes to an end");
+        (calls_count, difference.keys.len())
+    };
+    assert_eq!(look(&mut configs, "public>>*>>0000*"), (3, 11));
+    assert_eq!(look(&mut configs, "public>>*>>0000*"), (1, 11), "it is known");
+    assert_eq!(look(&mut configs, "public>>H>>0000*"), (1, 1), "others are not near it");
+    assert_eq!(look(&mut configs, "public>>*>>*"), (1, FUZZY_MATCHES_COUNT_MAX), "more is not told");
 }

@@ -1,11 +1,14 @@
 //! Who watches which configs.
 
 use super::{ConfigKey, Configs, KeyParts};
-use crate::registry::{Difference, FuzzyPattern, TooManyPatterns};
+use crate::limits::FUZZY_LOOKS_COUNT;
+use crate::registry::{Difference, FuzzyPattern, Looked, TooManyPatterns};
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 impl Configs {
-    /// Makes a connection a watcher of a pattern, or leaves it one, and says what it has to be told.
+    /// Makes a connection a watcher of a pattern, or leaves it one, and says what it has to be told; `None` if it takes
+    /// further calls to find that out, for no call looks at more than a bounded number of configs.
     ///
     /// # Errors
     /// There are too many patterns; nothing has changed then.
@@ -14,16 +17,28 @@ impl Configs {
         connection: u64,
         pattern: &FuzzyPattern,
         received: &BTreeSet<ConfigKey>,
-    ) -> Result<Difference, TooManyPatterns> {
+    ) -> Result<Option<Difference>, TooManyPatterns> {
         self.watches.watch(connection, pattern)?;
-        let group = pattern.only_group();
-        let first = ConfigKey::new((pattern.namespace(), group.unwrap_or(""), ""));
-        let near =
-            self.order.range(first..).map(|(key, _)| key).take_while(|key| {
+        let order = &self.order;
+        let look = |from: Option<&ConfigKey>| {
+            let group = pattern.only_group();
+            let first = || Included(ConfigKey::new((pattern.namespace(), group.unwrap_or(""), "")));
+            let rest = order.range((from.map_or_else(first, |last| Excluded(last.clone())), Unbounded));
+            let is_near = |key: &ConfigKey| {
                 key.namespace() == pattern.namespace() && group.is_none_or(|group| key.group() == group)
-            });
-        let matches = self.watches.matches(pattern, near.filter(|key| pattern.is_met_by(key.parts())));
-        Ok(Difference::between(pattern, received, &matches, |key| self.get(key.parts()).is_some()))
+            };
+            let near = rest.map(|(key, _)| key).take_while(|key| is_near(key)).take(FUZZY_LOOKS_COUNT);
+            let (mut found, mut last, mut looked_at_count) = (Vec::new(), None, 0);
+            for key in near {
+                (last, looked_at_count) = (Some(key), looked_at_count + 1);
+                if pattern.is_met_by(key.parts()) {
+                    found.push(key.clone());
+                }
+            }
+            Looked { found, next: last.filter(|_| looked_at_count == FUZZY_LOOKS_COUNT).cloned() }
+        };
+        let Some(matches) = self.watches.matches(pattern, look) else { return Ok(None) };
+        Ok(Some(Difference::between(pattern, received, matches, |key| order.contains_key(key))))
     }
 
     /// Ends a watch. False if there was none.

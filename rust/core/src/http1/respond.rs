@@ -16,6 +16,45 @@ impl Http1 {
         self.write_rest(out, status, &[body]);
     }
 
+    /// Begins an answer of unknown length: [`respond_part`](Self::respond_part) follows, then
+    /// [`respond_end`](Self::respond_end). It goes in chunks (RFC 9112 section 7.1); HTTP/1.0, which knows none, gets it until
+    /// the connection is closed.
+    pub fn respond_begin(&mut self, out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)]) {
+        write_status_line(out, status);
+        for (name, value) in headers {
+            write_header(out, name, value);
+        }
+        self.wants_close |= self.head.is_http10();
+        if self.wants_close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        out.extend_from_slice(if self.head.is_http10() { b"\r\n" } else { b"Transfer-Encoding: chunked\r\n\r\n" });
+    }
+
+    /// The next bytes of the body.
+    pub fn respond_part(&mut self, out: &mut Vec<u8>, part: &[u8]) {
+        // A chunk of no length would be the last one.
+        if self.head.is_head_method() || part.is_empty() {
+            return;
+        }
+        if self.head.is_http10() {
+            out.extend_from_slice(part);
+            return;
+        }
+        out.reserve(part.len() + 32);
+        out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        out.extend_from_slice(part);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// That was all: releases the request.
+    pub fn respond_end(&mut self, out: &mut Vec<u8>) {
+        if !self.head.is_head_method() && !self.head.is_http10() {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
+        self.release();
+    }
+
     /// [`respond`](Self::respond) for prepared answers. `head` is the status line and any headers but Content-Length
     /// and Connection, each line with its CR LF, without the blank line; `body` is written piece after piece.
     pub fn respond_raw(&mut self, out: &mut Vec<u8>, head: &[u8], body: &[&[u8]]) {

@@ -91,8 +91,16 @@ impl Reactor {
         Ok(())
     }
 
-    /// Accepts, reads, answers and writes until nothing is ready or the budget is used up. True if work is left.
+    /// Accepts, reads, answers and writes until nothing is ready or the budget is used up, then carries on with one request
+    /// that takes longer. True if work is left.
     pub fn turn(&mut self, hub: &mut Hub, now_ms: u64, budget: Duration) -> io::Result<bool> {
+        let is_ready = self.serve(hub, now_ms, budget)?;
+        let is_unfinished = hub.carry_on(now_ms);
+        self.write_dirty(hub, now_ms);
+        Ok(is_ready || is_unfinished)
+    }
+
+    fn serve(&mut self, hub: &mut Hub, now_ms: u64, budget: Duration) -> io::Result<bool> {
         let started = Instant::now();
         loop {
             let polled = self.poll_once(hub, now_ms)?;

@@ -1,13 +1,14 @@
 //! What administrators ask: services with their figures, one service in full, all of its instances.
 
 use super::Registry;
-use super::declared::{ClusterRecord, Selector};
+use super::declared::{ClusterRecord, Selector, ServiceRecord};
 use super::distro::visible;
 use super::key::{KeyParts, ResourceKey};
 use super::model::Instance;
 use super::overlay::Pairs;
 use super::protect::is_reached;
 use super::render::write_one;
+use crate::limits::SERVICE_LOOKS_COUNT;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,10 +25,25 @@ pub struct ServiceView {
     trigger_flag: &'static str,
 }
 
+/// The services of a namespace whose group and name contain what is asked for, a page of them in order of group and name,
+/// with the count of all; as far as they have been looked through.
+#[derive(Debug)]
+pub struct ServiceSearch {
+    namespace: String,
+    group_part: String,
+    name_part: String,
+    with_empty: bool,
+    skip_count: usize,
+    page_size: usize,
+    /// The last one that was looked at.
+    after: Option<ResourceKey>,
+    page: ServicePage,
+}
+
 /// A page of them, and how many there are in all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ServicePage {
+struct ServicePage {
     count: usize,
     service_list: Vec<ServiceView>,
 }
@@ -43,10 +59,34 @@ struct ServiceDetail<'a> {
     clusters: BTreeMap<&'a str, &'a ClusterRecord>,
 }
 
-impl ServicePage {
+impl ServiceSearch {
+    /// Pages are counted from 1; those without instances are left out unless `with_empty`.
+    pub fn new(
+        namespace: &str,
+        (group_part, name_part): (&str, &str),
+        with_empty: bool,
+        page_no: usize,
+        page_size: usize,
+    ) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            group_part: group_part.to_owned(),
+            name_part: name_part.to_owned(),
+            with_empty,
+            skip_count: page_no.max(1).saturating_sub(1).saturating_mul(page_size),
+            page_size,
+            after: None,
+            page: ServicePage::default(),
+        }
+    }
+
+    fn is_asked_for(&self, key: &ResourceKey) -> bool {
+        key.group().contains(&self.group_part) && key.name().contains(&self.name_part)
+    }
+
     /// The page as JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("writing to memory cannot fail")
+        serde_json::to_vec(&self.page).expect("writing to memory cannot fail")
     }
 }
 
@@ -98,28 +138,6 @@ impl Registry {
         (listed.map(|service| &service.key).collect(), next)
     }
 
-    /// One page of the services whose group and name contain what is asked for, in order of group and name.
-    pub fn service_page(
-        &self,
-        namespace: &str,
-        (group_part, name_part): (&str, &str),
-        with_empty: bool,
-        page_no: usize,
-        page_size: usize,
-    ) -> ServicePage {
-        let is_asked_for = |key: &ResourceKey| {
-            key.namespace() == namespace && key.group().contains(group_part) && key.name().contains(name_part)
-        };
-        let listed = self.services.iter().filter(|(_, service)| service.is_ephemeral().is_some());
-        let chosen = listed
-            .filter(|(_, service)| is_asked_for(&service.key))
-            .filter(|(id, _)| with_empty || self.publications.any_holds(*id));
-        let mut keys: Vec<&ResourceKey> = chosen.map(|(_, service)| &service.key).collect();
-        keys.sort_unstable();
-        let page = keys.iter().skip(page_no.max(1).saturating_sub(1).saturating_mul(page_size)).take(page_size);
-        ServicePage { count: keys.len(), service_list: page.map(|key| self.service_view(key)).collect() }
-    }
-
     /// Namespace and `group@@name` of the services whose grouped name contains a part, of all namespaces if none is named;
     /// in order.
     pub fn service_names(&self, namespace: Option<&str>, part: &str) -> Vec<(&str, String)> {
@@ -132,19 +150,53 @@ impl Registry {
         found
     }
 
-    fn service_view(&self, key: &ResourceKey) -> ServiceView {
-        let instances = self.effective(key.parts());
-        let healthy = instances.iter().filter(|instance| instance.healthy).count();
-        let service = self.services.find(key.parts()).map(|service| self.services.get(service));
-        let record = service.and_then(|of| of.declared.as_ref()).and_then(|declared| declared.service.as_ref());
-        let threshold = record.map_or(0.0, |record| record.protect_threshold());
+    /// Carries on with a search, until it is done or has taken long enough for this time; returns whether it is done. What
+    /// changes meanwhile may be found or not; nothing is found twice.
+    pub fn search_services(&self, search: &mut ServiceSearch) -> bool {
+        let (mut looks_count, mut after) = (0, None);
+        let (mut count, mut views) = (search.page.count, Vec::new());
+        for (key, id) in self.services.of_namespace(&search.namespace, search.after.as_ref()) {
+            looks_count += 1;
+            let is_listed = self.services.get(id).is_ephemeral().is_some();
+            let is_empty = || !self.publications.any_holds(id);
+            if is_listed && search.is_asked_for(key) && (search.with_empty || !is_empty()) {
+                if count >= search.skip_count && count - search.skip_count < search.page_size {
+                    let view = self.service_view(key, id);
+                    looks_count += view.ip_count;
+                    views.push(view);
+                }
+                count += 1;
+            }
+            if looks_count >= SERVICE_LOOKS_COUNT {
+                after = Some(key.clone());
+                break;
+            }
+        }
+        search.page.count = count;
+        search.page.service_list.append(&mut views);
+        let is_done = after.is_none();
+        search.after = after.or(search.after.take());
+        is_done
+    }
+
+    fn service_view(&self, key: &ResourceKey, id: u32) -> ServiceView {
+        let declared = self.services.get(id).declared.as_deref();
+        let threshold = declared.and_then(|of| of.service.as_ref()).map_or(0.0, ServiceRecord::protect_threshold);
+        let links = self.publications.of_subject(id);
+        let (mut clusters, mut count, mut healthy_count, mut place) = (BTreeSet::new(), 0, 0, String::new());
+        for entry in links.flat_map(|link| visible(&self.publications, self.distro.as_deref(), link)) {
+            let over = declared.and_then(|declared| declared.over(&entry.instance, &mut place));
+            clusters.insert(entry.instance.cluster.as_str());
+            count += 1;
+            healthy_count += usize::from(over.as_ref().unwrap_or(&entry.instance).healthy);
+        }
         ServiceView {
             name: key.name().to_owned(),
             group_name: key.group().to_owned(),
-            cluster_count: instances.iter().map(|instance| instance.cluster.as_str()).collect::<BTreeSet<_>>().len(),
-            ip_count: instances.len(),
-            healthy_instance_count: healthy,
-            trigger_flag: if is_reached(healthy, instances.len(), threshold) { "true" } else { "false" },
+            cluster_count: clusters.len(),
+            ip_count: count,
+            healthy_instance_count: healthy_count,
+            trigger_flag: if is_reached(healthy_count, count, threshold) { "true" } else { "false" },
         }
     }
 

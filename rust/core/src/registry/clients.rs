@@ -11,9 +11,10 @@ pub type Published<'a> = (&'a ResourceKey, &'a Instance);
 pub type Subscribed<'a> = (&'a ResourceKey, &'a str);
 
 impl Registry {
-    /// All that publish or published something lately, in no order.
-    pub fn publishers(&self) -> impl Iterator<Item = &Publisher> {
-        self.publishers.all()
+    /// Those that publish or published something lately, in no order, among the next `look_count` places from one on, and
+    /// where to go on, if there is more.
+    pub fn publishers_from(&self, place: usize, look_count: usize) -> (Vec<&Publisher>, Option<usize>) {
+        self.publishers.from(place, look_count)
     }
 
     /// Whether this publisher is known.
@@ -69,6 +70,8 @@ mod tests {
         assert_eq!(subscribed, [("c".to_owned(), "x")]);
         assert!(registry.has_publisher(&client) && !registry.has_publisher(&Publisher::Connection(2)));
         assert_eq!(registry.published(&Publisher::Connection(2)).count() + registry.subscribed(2).count(), 0);
-        assert_eq!(registry.publishers().collect::<Vec<_>>(), [&other, &client]);
+        let (first, next) = registry.publishers_from(0, 1);
+        assert_eq!((first, next), (vec![&other], Some(1)));
+        assert_eq!(registry.publishers_from(1, 100), (vec![&client], None));
     }
 }

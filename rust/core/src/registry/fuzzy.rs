@@ -126,23 +126,71 @@ impl Difference {
     }
 }
 
-/// One pattern that is watched.
+/// One pattern that is watched. Clients ask again and again, and names are many: what is like it is looked for once, and
+/// kept right from then on.
 #[derive(Debug)]
-struct Watched {
+struct Watched<At> {
     pattern: FuzzyPattern,
     connections: BTreeSet<u64>,
-    /// What is like it, if it was looked for and is not too much: clients ask again and again, and names are many.
-    matches: Option<BTreeSet<ResourceKey>>,
+    /// What is like it, as far as it is known; no more of it than is told.
+    matches: BTreeSet<ResourceKey>,
+    progress: Progress<At>,
 }
 
-/// Patterns and their watchers.
-#[derive(Debug, Default)]
-pub(crate) struct Watches {
-    by_text: BTreeMap<Box<str>, Watched>,
+/// How far names have been looked through for what is like a pattern.
+#[derive(Debug)]
+enum Progress<At> {
+    /// Up to there; `None`: not at all.
+    At(Option<At>),
+    Done,
+    /// As far as was needed: there is as much as is told, and there may be more.
+    Full,
+}
+
+/// A part of all names that has been looked through.
+#[derive(Debug)]
+pub(crate) struct Looked<At> {
+    pub(crate) found: Vec<ResourceKey>,
+    /// Where the next part begins; `None`: there is none.
+    pub(crate) next: Option<At>,
+}
+
+impl<At> Watched<At> {
+    fn begin(&mut self) {
+        self.matches.clear();
+        self.progress = Progress::At(None);
+    }
+
+    fn insert(&mut self, key: ResourceKey) {
+        if self.matches.len() < FUZZY_MATCHES_COUNT_MAX {
+            self.matches.insert(key);
+        }
+        if self.matches.len() >= FUZZY_MATCHES_COUNT_MAX {
+            self.progress = Progress::Full;
+        }
+    }
+
+    fn remove(&mut self, key: &ResourceKey) {
+        if self.matches.remove(key) && matches!(self.progress, Progress::Full) {
+            self.begin();
+        }
+    }
+}
+
+/// Patterns and their watchers. `At` is a place among the names, which stays one whatever comes and goes.
+#[derive(Debug)]
+pub(crate) struct Watches<At> {
+    by_text: BTreeMap<Box<str>, Watched<At>>,
     by_connection: BTreeMap<u64, BTreeSet<Box<str>>>,
 }
 
-impl Watches {
+impl<At> Default for Watches<At> {
+    fn default() -> Self {
+        Self { by_text: BTreeMap::new(), by_connection: BTreeMap::new() }
+    }
+}
+
+impl<At> Watches<At> {
     pub(crate) fn is_empty(&self) -> bool {
         self.by_text.is_empty()
     }
@@ -159,7 +207,12 @@ impl Watches {
         if self.by_text.len() >= FUZZY_PATTERNS_COUNT_MAX && !self.by_text.contains_key(pattern.text()) {
             return Err(TooManyPatterns::OfAll);
         }
-        let new = || Watched { pattern: pattern.clone(), connections: BTreeSet::new(), matches: None };
+        let new = || Watched {
+            pattern: pattern.clone(),
+            connections: BTreeSet::new(),
+            matches: BTreeSet::new(),
+            progress: Progress::At(None),
+        };
         self.by_text.entry(pattern.text().into()).or_insert_with(new).connections.insert(connection);
         self.by_connection.entry(connection).or_default().insert(pattern.text().into());
         Ok(())
@@ -196,41 +249,36 @@ impl Watches {
         met.flat_map(|watched| watched.connections.iter().copied()).collect()
     }
 
-    /// What is like a pattern that is watched, or as much of it as is told: as it is known, or as `search` finds it.
-    pub(crate) fn matches<'a>(
+    /// What is like a pattern that is watched, or as much of it as is told. If that is not known, `look` looks through a
+    /// bounded part of all names, from that place on. `None`: there is more to look through in the next call.
+    pub(crate) fn matches(
         &mut self,
         pattern: &FuzzyPattern,
-        search: impl Iterator<Item = &'a ResourceKey>,
-    ) -> BTreeSet<ResourceKey> {
-        let watched = self.by_text.get_mut(pattern.text());
-        if let Some(known) = watched.as_ref().and_then(|watched| watched.matches.as_ref()) {
-            return known.clone();
+        look: impl FnOnce(Option<&At>) -> Looked<At>,
+    ) -> Option<&BTreeSet<ResourceKey>> {
+        let watched = self.by_text.get_mut(pattern.text())?;
+        if let Progress::At(at) = &watched.progress {
+            let Looked { found, next } = look(at.as_ref());
+            watched.progress = next.map_or(Progress::Done, |at| Progress::At(Some(at)));
+            found.into_iter().for_each(|key| watched.insert(key));
         }
-        let found: BTreeSet<_> = search.take(FUZZY_MATCHES_COUNT_MAX).cloned().collect();
-        if let Some(watched) = watched.filter(|_| found.len() < FUZZY_MATCHES_COUNT_MAX) {
-            watched.matches = Some(found.clone());
-        }
-        found
+        (!matches!(watched.progress, Progress::At(_))).then_some(&watched.matches)
     }
 
     /// Something is there, or is not.
     pub(crate) fn note(&mut self, key: &ResourceKey, is_there: bool) {
         for watched in self.by_text.values_mut().filter(|watched| watched.pattern.is_met_by(key.parts())) {
-            let Some(matches) = &mut watched.matches else { continue };
             if is_there {
-                matches.insert(key.clone());
+                watched.insert(key.clone());
             } else {
-                matches.remove(key);
-            }
-            if matches.len() >= FUZZY_MATCHES_COUNT_MAX {
-                watched.matches = None;
+                watched.remove(key);
             }
         }
     }
 
     /// Everything may be otherwise.
     pub(crate) fn forget_matches(&mut self) {
-        self.by_text.values_mut().for_each(|watched| watched.matches = None);
+        self.by_text.values_mut().for_each(Watched::begin);
     }
 
     fn remove(&mut self, connection: u64, text: &str) {
@@ -285,7 +333,7 @@ mod tests {
     #[test]
     fn watches_leave_nothing_behind() {
         let (all, one) = (FuzzyPattern::read("p>>*>>*", "p").unwrap(), FuzzyPattern::read("p>>g>>a", "p").unwrap());
-        let mut watches = Watches::default();
+        let mut watches = Watches::<usize>::default();
         for (connection, pattern) in [(1, &all), (2, &all), (2, &one), (2, &one)] {
             watches.watch(connection, pattern).unwrap();
         }
@@ -302,8 +350,8 @@ mod tests {
     #[test]
     fn patterns_are_limited_by_connection_and_in_all() {
         let pattern = |number: usize| FuzzyPattern::read(&format!("p>>g>>{number}"), "p").unwrap();
-        let mut watches = Watches::default();
-        let watched = |watches: &mut Watches, at: usize| {
+        let mut watches = Watches::<usize>::default();
+        let watched = |watches: &mut Watches<usize>, at: usize| {
             watches.watch((at / FUZZY_PATTERNS_PER_CONNECTION_MAX) as u64, &pattern(at))
         };
         for at in 0..FUZZY_PATTERNS_COUNT_MAX {
@@ -337,31 +385,68 @@ mod tests {
             (FUZZY_MATCHES_COUNT_MAX + 2, 10, FUZZY_MATCHES_COUNT_MAX - 10, true),
         ] {
             let received = keys.iter().rev().take(received).cloned().collect();
-            let matches = Watches::default().matches(&pattern, keys.iter().take(count));
+            let mut watches = Watches::<usize>::default();
+            watches.watch(1, &pattern).unwrap();
+            let looked = Looked { found: keys[..count].to_vec(), next: None };
+            let matches = watches.matches(&pattern, |_| looked).unwrap().clone();
             let difference = Difference::between(&pattern, &received, &matches, |_| true);
             assert_eq!((difference.keys.len(), difference.is_over_limit), (told, is_over_limit), "{count}");
         }
+    }
+
+    fn all(found: Vec<ResourceKey>) -> impl FnOnce(Option<&usize>) -> Looked<usize> {
+        |_| Looked { found, next: None }
+    }
+
+    fn nothing_is_looked_for(_: Option<&usize>) -> Looked<usize> {
+        panic!("it is known")
     }
 
     #[test]
     fn what_was_found_once_is_kept_and_kept_right_as_long_as_it_is_watched() {
         let pattern = FuzzyPattern::read("p>>g>>*", "p").unwrap();
         let key = |name: &str| ResourceKey::new(("p", "g", name));
-        let mut watches = Watches::default();
+        let mut watches = Watches::<usize>::default();
         watches.watch(1, &pattern).unwrap();
-        let found = watches.matches(&pattern, [key("a")].iter());
-        assert_eq!(found, BTreeSet::from([key("a")]));
+        assert_eq!(watches.matches(&pattern, all(vec![key("a")])), Some(&BTreeSet::from([key("a")])));
         watches.note(&key("b"), true);
         watches.note(&key("a"), false);
         watches.note(&ResourceKey::new(("p", "h", "c")), true);
-        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::from([key("b")]), "nothing was looked for");
-        (0..FUZZY_MATCHES_COUNT_MAX).for_each(|at| watches.note(&key(&at.to_string()), true));
-        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::new(), "so much is not kept");
-        watches.note(&key("a"), true);
+        assert_eq!(watches.matches(&pattern, nothing_is_looked_for), Some(&BTreeSet::from([key("b")])));
+        (0..=FUZZY_MATCHES_COUNT_MAX).for_each(|at| watches.note(&key(&at.to_string()), true));
+        let told = watches.matches(&pattern, nothing_is_looked_for).unwrap();
+        assert_eq!(told.len(), FUZZY_MATCHES_COUNT_MAX, "no more is kept than is told");
+        watches.note(&key("0"), false);
+        assert_eq!(
+            watches.matches(&pattern, all(vec![key("c")])),
+            Some(&BTreeSet::from([key("c")])),
+            "there may be more"
+        );
         watches.forget_matches();
-        assert_eq!(watches.matches(&pattern, [key("z")].iter()), BTreeSet::from([key("z")]));
+        assert_eq!(watches.matches(&pattern, all(vec![])), Some(&BTreeSet::new()));
         watches.unwatch(1, pattern.text());
+        assert_eq!(watches.matches(&pattern, nothing_is_looked_for), None);
+    }
+
+    #[test]
+    fn names_are_looked_through_part_by_part_while_others_come_and_go() {
+        let pattern = FuzzyPattern::read("p>>g>>*", "p").unwrap();
+        let key = |name: &str| ResourceKey::new(("p", "g", name));
+        let mut watches = Watches::<usize>::default();
         watches.watch(1, &pattern).unwrap();
-        assert_eq!(watches.matches(&pattern, [].iter()), BTreeSet::new(), "unwatched, it was not kept right");
+        let part = |from: Option<usize>, found: &[&str], next: Option<usize>| {
+            let found = found.iter().map(|name| key(name)).collect();
+            move |at: Option<&usize>| {
+                assert_eq!(at.copied(), from);
+                Looked { found, next }
+            }
+        };
+        assert_eq!(watches.matches(&pattern, part(None, &["a", "b"], Some(10))), None);
+        watches.note(&key("a"), false);
+        watches.note(&key("a0"), true);
+        assert_eq!(watches.matches(&pattern, part(Some(10), &[], Some(20))), None);
+        let told = BTreeSet::from([key("a0"), key("b"), key("c")]);
+        assert_eq!(watches.matches(&pattern, part(Some(20), &["c"], None)), Some(&told));
+        assert_eq!(watches.matches(&pattern, nothing_is_looked_for), Some(&told));
     }
 }

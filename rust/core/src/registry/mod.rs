@@ -40,15 +40,15 @@ mod subscribers;
 mod watchers;
 
 pub use binary::{Content, SnapshotError};
-pub use catalog::ServicePage;
+pub use catalog::ServiceSearch;
 pub use change::{ChangeRefused, Expiry, InstanceName, MetadataChange, ServiceFields};
 pub use checks::CheckedInstance;
 pub use clients::{Published, Subscribed};
 pub use declared::{ClusterRecord, HealthChecker, Selector};
 pub use dotted::Dotted;
 pub use error::RegistryError;
-pub(crate) use fuzzy::Watches;
 pub use fuzzy::{Difference, FuzzyPattern, TooManyPatterns};
+pub(crate) use fuzzy::{Looked, Watches};
 pub use heartbeat::{Beat, Expired};
 pub use key::{KeyParts, ResourceKey};
 pub(crate) use key::{NameHash, same_text};

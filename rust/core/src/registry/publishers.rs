@@ -100,6 +100,14 @@ impl Publishers {
         self.records.iter().map(|(_, record)| &record.publisher)
     }
 
+    /// Those in the `look_count` places from `place` on, and the place behind; none at the end.
+    pub(super) fn from(&self, place: usize, look_count: usize) -> (Vec<&Publisher>, Option<usize>) {
+        let end = self.records.capacity();
+        let to = place.saturating_add(look_count).min(end);
+        let found = (place..to).filter_map(|at| self.records.get(at)).map(|record| &record.publisher);
+        (found.collect(), (to < end).then_some(to))
+    }
+
     /// Those of persistent instances among the `look_count` places from `from` on, and the place behind; none at the end.
     pub(super) fn persistent_from(&self, from: usize, look_count: usize) -> (Vec<u32>, Option<usize>) {
         let end = self.records.capacity();

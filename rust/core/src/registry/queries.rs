@@ -111,7 +111,7 @@ impl Registry {
             Publisher::Remote { .. } => false,
             Publisher::Address { ip, port, .. } => self.is_responsible(ip, *port),
         };
-        let handled = self.publishers().filter(|publisher| is_handled(publisher));
+        let handled = self.publishers.all().filter(|publisher| is_handled(publisher));
         handled.fold((0, 0), |(publishers, instances), one| (publishers + 1, instances + self.published(one).count()))
     }
 

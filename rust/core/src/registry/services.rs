@@ -9,6 +9,8 @@ use super::render::{View, Views};
 use crate::limits::VIEWS_BYTES_MAX;
 use hashbrown::HashTable;
 use slab::Slab;
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 /// A change that nobody has taken yet.
 #[derive(Debug)]
@@ -82,6 +84,8 @@ struct Group {
 pub(super) struct Services {
     services: Slab<Service>,
     index: HashTable<u32>,
+    /// All of them in key order.
+    order: BTreeMap<ResourceKey, u32>,
     groups: HashTable<Group>,
     hash: NameHash,
     changed: Vec<u32>,
@@ -97,6 +101,7 @@ impl Services {
         Self {
             services: Slab::new(),
             index: HashTable::new(),
+            order: BTreeMap::new(),
             groups: HashTable::new(),
             hash,
             changed: Vec::new(),
@@ -125,7 +130,9 @@ impl Services {
             answered_ms: self.unknown_answered_ms,
             pending: None,
         };
+        let ordered_key = service.key.clone();
         let inserted = id(self.services.insert(service));
+        self.order.insert(ordered_key, inserted);
         let (services, hash) = (&self.services, self.hash);
         self.index.insert_unique(hash.of(key), inserted, |id| hash.of(services[*id as usize].key.parts()));
         inserted
@@ -134,6 +141,7 @@ impl Services {
     /// Forgets a service that has neither publications nor subscriptions nor an untaken change.
     pub(super) fn remove(&mut self, service: u32) {
         let mut removed = self.services.remove(service as usize);
+        self.order.remove(&removed.key);
         self.rendered_bytes -= removed.views.clear();
         self.unknown_answered_ms = self.unknown_answered_ms.max(removed.answered_ms);
         if let Ok(entry) = self.index.find_entry(self.hash.of(removed.key.parts()), |id| *id == service) {
@@ -194,11 +202,21 @@ impl Services {
         (services.len(), page.map(|id| self.services[*id as usize].key.name()).collect())
     }
 
-    /// The published services whose names are like a pattern, in no order.
-    pub(super) fn like(&self, pattern: &FuzzyPattern) -> impl Iterator<Item = u32> {
-        let groups = self.groups.iter().filter(|of| pattern.is_met_by_group(&of.namespace, &of.group));
-        let services = groups.flat_map(|of| of.services.iter().copied());
-        services.filter(|id| pattern.is_met_by(self.services[*id as usize].key.parts()))
+    /// The services like a pattern among the next `look_count`, from a place in the table on, and where to go on. A pattern
+    /// for one group that has no more services than that needs no look at others.
+    pub(super) fn like(&self, pattern: &FuzzyPattern, place: usize, look_count: usize) -> (Vec<u32>, Option<usize>) {
+        let is_like = |id: &u32| pattern.is_met_by(self.services[*id as usize].key.parts());
+        if let Some(group) = pattern.only_group().filter(|_| place == 0) {
+            let namespace = pattern.namespace();
+            let found = self.groups.find(self.hash.of((namespace, group)), |of| of.is(namespace, group));
+            let published = found.map_or(&[][..], |of| &of.services);
+            if published.len() <= look_count {
+                return (published.iter().copied().filter(is_like).collect(), None);
+            }
+        }
+        let end = self.services.capacity().min(place + look_count);
+        let looked_at = (place..end).filter(|at| self.services.get(*at).is_some_and(|of| of.ephemeral.is_some()));
+        (looked_at.map(id).filter(is_like).collect(), (end < self.services.capacity()).then_some(end))
     }
 
     /// The groups of a namespace, whatever its case, each with its published services; in no order.
@@ -210,6 +228,20 @@ impl Services {
             let keys = of.services.iter().map(|id| &self.services[*id as usize].key);
             (&*of.group, keys)
         })
+    }
+
+    /// The services of a namespace in order of group and name, those behind a key if one is given.
+    pub(super) fn of_namespace<'a>(
+        &'a self,
+        namespace: &'a str,
+        after: Option<&ResourceKey>,
+    ) -> impl Iterator<Item = (&'a ResourceKey, u32)> {
+        let from = match after {
+            Some(after) => Excluded(after.clone()),
+            None => Included(ResourceKey::new((namespace, "", ""))),
+        };
+        let rest = self.order.range((from, Unbounded)).map(|(key, id)| (key, *id));
+        rest.take_while(move |(key, _)| key.namespace() == namespace)
     }
 
     /// Notes that a publication's part in the list of a service went from `before` to `after`.

@@ -1,23 +1,26 @@
 //! Who watches which services, and which of those came or went.
 
 use super::Registry;
-use super::fuzzy::{Difference, FuzzyPattern, TooManyPatterns, Watches};
+use super::fuzzy::{Difference, FuzzyPattern, Looked, TooManyPatterns, Watches};
 use super::key::{KeyParts, ResourceKey};
 use super::links::Links;
 use super::publication::Publication;
 use super::services::Services;
+use crate::limits::FUZZY_LOOKS_COUNT;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The watches, and what has to be told to them.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
-    watches: Watches,
+    /// By the place of a service in the table of all.
+    watches: Watches<usize>,
     /// Services of which something changed that may make them come or go, each with whether it was there before.
     before: BTreeMap<ResourceKey, bool>,
 }
 
 impl Registry {
-    /// Makes a connection a watcher of a pattern, or leaves it one, and says what it has to be told.
+    /// Makes a connection a watcher of a pattern, or leaves it one, and says what it has to be told; `None` if it takes
+    /// further calls to find that out, for no call looks at more than a bounded number of services.
     ///
     /// # Errors
     /// There are too many patterns; nothing has changed then.
@@ -26,13 +29,20 @@ impl Registry {
         connection: u64,
         pattern: &FuzzyPattern,
         received: &BTreeSet<ResourceKey>,
-    ) -> Result<Difference, TooManyPatterns> {
+    ) -> Result<Option<Difference>, TooManyPatterns> {
         self.watchers.watches.watch(connection, pattern)?;
         self.note_presence();
         let (services, publications) = (&self.services, &self.publications);
-        let like_it = services.like(pattern).filter(|id| is_present(services, publications, *id));
-        let matches = self.watchers.watches.matches(pattern, like_it.map(|id| &services.get(id).key));
-        Ok(Difference::between(pattern, received, &matches, |key| self.has_present(key.parts())))
+        let look = |from: Option<&usize>| {
+            let (like_it, next) = services.like(pattern, from.copied().unwrap_or(0), FUZZY_LOOKS_COUNT);
+            let present = like_it.into_iter().filter(|id| is_present(services, publications, *id));
+            Looked { found: present.map(|id| services.get(id).key.clone()).collect(), next }
+        };
+        let Some(matches) = self.watchers.watches.matches(pattern, look) else { return Ok(None) };
+        Ok(Some(Difference::between(pattern, received, matches, |key| {
+            let service = services.find(key.parts());
+            service.is_some_and(|service| is_present(services, publications, service))
+        })))
     }
 
     /// Ends a watch. False if there was none.

@@ -6,6 +6,7 @@
 use super::connection::Client;
 use super::{ConnectionId, Hub, LOCAL_SLOT};
 use crate::configs;
+use crate::limits::{CLIENT_LOOKS_COUNT, CONNECTIONS_COUNT_MAX};
 use crate::registry::{KeyParts, Publisher};
 use serde::Serialize;
 
@@ -45,6 +46,9 @@ pub type SubscribedRow = (String, String, String, String);
 /// Client id, ip, port, cluster.
 pub type PublisherRow = (String, String, u16, String);
 
+/// Behind the places of all connections.
+const ADDRESSES_PLACE: usize = CONNECTIONS_COUNT_MAX;
+
 /// What a client id names.
 enum Named<'a> {
     Connection(&'a Client),
@@ -59,11 +63,19 @@ impl ClientSummary {
 }
 
 impl Hub {
-    /// Ids of the connections to this node that were set up, in no order, then of the addresses that are known here.
-    pub fn client_ids(&self) -> Vec<String> {
-        let addresses = self.state.registry.publishers().filter(|one| matches!(one, Publisher::Address { .. }));
-        let connections = self.clients().map(|client| client.connection_id.to_string());
-        connections.chain(addresses.map(|publisher| self.client_id(publisher))).collect()
+    /// Ids of the connections to this node that were set up, then of the addresses that are known here, in no order: the
+    /// next few from a place on, 0 at first, and where to go on, if there is more. Who comes or goes meanwhile may be there
+    /// or not.
+    pub fn client_ids(&self, place: usize) -> (Vec<String>, Option<usize>) {
+        if place < ADDRESSES_PLACE {
+            let end = (place + CLIENT_LOOKS_COUNT).min(self.connections.capacity());
+            let clients = (place..end).filter_map(|at| self.connections.get(at)?.client());
+            let next = if end < self.connections.capacity() { end } else { ADDRESSES_PLACE };
+            return (clients.map(|client| client.connection_id.to_string()).collect(), Some(next));
+        }
+        let (found, next) = self.state.registry.publishers_from(place - ADDRESSES_PLACE, CLIENT_LOOKS_COUNT);
+        let addresses = found.into_iter().filter(|one| matches!(one, Publisher::Address { .. }));
+        (addresses.map(|publisher| self.client_id(publisher)).collect(), next.map(|at| ADDRESSES_PLACE + at))
     }
 
     /// What is known of a client; none if there is none of this id.

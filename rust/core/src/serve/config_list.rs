@@ -1,4 +1,4 @@
-//! The configs of a namespace as JSON: there may be a hundred thousand, and no paging in the protocol.
+//! Configs that were found, as JSON.
 
 use super::Hub;
 use crate::configs::{ConfigKey, Found, Search, StoredConfig};
@@ -39,30 +39,35 @@ struct BasicInfo<'a> {
 }
 
 impl Hub {
-    /// A JSON array of all configs of a namespace without their contents, in order of group and data id.
-    pub fn config_list(&self, namespace: &str, v3: bool) -> Vec<u8> {
-        let configs = self.state.configs.iter_namespace(namespace);
-        let mut list = Vec::with_capacity(self.state.configs.count_in(namespace) * CONFIG_BYTES_ABOUT);
-        let mut writer = serde_json::Serializer::new(&mut list);
-        let written =
-            if v3 { writer.collect_seq(configs.map(basic_info)) } else { writer.collect_seq(configs.map(wrapper)) };
-        written.expect("texts and numbers can be written");
-        list
-    }
-
     /// Carries on with a search for a bounded time; returns whether it is done.
     pub fn search_configs(&self, search: &mut Search) -> bool {
         self.state.configs.search(search)
     }
 }
 
-/// A JSON array of configs: in the words of v1 and v2 with their contents, in those of v3 without.
-pub fn found_list(found: &[Found], v3: bool) -> Vec<u8> {
-    let content_bytes: usize = if v3 { 0 } else { found.iter().map(|(_, config)| config.content.len()).sum() };
+/// How configs are shown in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In the words of v1 and v2.
+    Whole,
+    /// The same without contents.
+    WithoutContent,
+    /// In the words of v3, which has no contents there.
+    Basic,
+}
+
+/// A JSON array of configs.
+pub fn found_list(found: &[Found], shown: Shown) -> Vec<u8> {
+    let with_content = shown == Shown::Whole;
+    let content_bytes = if with_content { found.iter().map(|(_, config)| config.content.len()).sum() } else { 0 };
     let mut list = Vec::with_capacity(found.len() * CONFIG_BYTES_ABOUT + content_bytes);
     let mut writer = serde_json::Serializer::new(&mut list);
     let found = found.iter().map(|(key, config)| (key, &**config));
-    let written = if v3 { writer.collect_seq(found.map(basic_info)) } else { writer.collect_seq(found.map(whole)) };
+    let written = match shown {
+        Shown::Whole => writer.collect_seq(found.map(whole)),
+        Shown::WithoutContent => writer.collect_seq(found.map(wrapper)),
+        Shown::Basic => writer.collect_seq(found.map(basic_info)),
+    };
     written.expect("texts and numbers can be written");
     list
 }

@@ -112,7 +112,7 @@ struct GrpcSide {
     client: Client,
     /// The call that pushes go out on.
     stream: Option<CallId>,
-    /// Requests that went up without authorization, kept so that they can go on.
+    /// Requests that went up without authorization or are not finished, kept so that they can go on.
     held: HashMap<CallId, Bytes>,
 }
 
@@ -225,6 +225,7 @@ impl Connection {
             for event in events.drain(..) {
                 match event {
                     GrpcEvent::Message { call, method: Method::Request, message } => {
+                        state.requests.grpc += 1;
                         side.answer_request(state, call, &message, false);
                     }
                     GrpcEvent::Message { call, method: Method::BiRequestStream, message } => {
@@ -287,6 +288,27 @@ impl Connection {
         self.drive_http(state);
     }
 
+    /// Begins an answer that comes in parts. False if nobody waits for it.
+    pub fn begin_http(&mut self, call: CallId, status: u16, headers: &[(&str, &str)]) -> bool {
+        let Some(side) = self.waiting(call) else { return false };
+        side.engine.respond_begin(&mut side.output, status, headers);
+        true
+    }
+
+    /// The next part of it, or its end; how much output waits then. `None` if nobody waits for it any more.
+    pub fn continue_http(&mut self, state: &mut State, call: CallId, part: Option<&[u8]>) -> Option<usize> {
+        let side = self.waiting(call)?;
+        match part {
+            Some(part) => side.engine.respond_part(&mut side.output, part),
+            None => {
+                side.engine.respond_end(&mut side.output);
+                side.waits_for = WaitsFor::Nothing;
+                self.drive_http(state);
+            }
+        }
+        Some(self.output().len())
+    }
+
     /// As `reply_http`, with a head of the core's own and the body in `state.body`.
     pub fn reply_http_head(&mut self, state: &mut State, call: CallId, head: &Head) {
         let Some(side) = self.answered(call) else { return };
@@ -303,12 +325,14 @@ impl Connection {
 
     /// What waits for the answer to this call, which comes now.
     fn answered(&mut self, call: CallId) -> Option<&mut HttpSide> {
-        let Engine::Http(side) = &mut self.engine else { return None };
-        if side.waits_for == WaitsFor::Nothing || side.call != call {
-            return None;
-        }
+        let side = self.waiting(call)?;
         side.waits_for = WaitsFor::Nothing;
         Some(side)
+    }
+
+    fn waiting(&mut self, call: CallId) -> Option<&mut HttpSide> {
+        let Engine::Http(side) = &mut self.engine else { return None };
+        (side.waits_for != WaitsFor::Nothing && side.call == call).then_some(side)
     }
 
     pub fn reply_grpc(&mut self, state: &mut State, call: CallId, kind: &str, body: &[u8]) {
@@ -454,6 +478,10 @@ impl GrpcSide {
                 if state.access.required() && !authorized {
                     self.held.insert(call, message.clone());
                 }
+            }
+            GrpcOutcome::Unfinished => {
+                self.held.insert(call, message.clone());
+                state.unfinished.push_back((self.client.connection, call));
             }
         }
     }

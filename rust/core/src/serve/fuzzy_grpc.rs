@@ -59,7 +59,11 @@ pub(super) fn fuzzy_watch(state: &mut State, call: &Call<'_>, of: Watchable) -> 
     let connection = call.client.connection;
     let text = request.group_key_pattern.as_deref().unwrap_or("");
     let refused = match request.watch_type.as_deref().unwrap_or("") {
-        "WATCH" => watch(state, connection, of, &request, text),
+        "WATCH" => match watch(state, connection, of, &request, text) {
+            Ok(true) => Ok(()),
+            Ok(false) => return Outcome::Unfinished,
+            Err(refused) => Err(refused),
+        },
         "CANCEL_WATCH" => {
             match of {
                 Watchable::Services => state.registry.unwatch(connection, text),
@@ -77,13 +81,14 @@ pub(super) fn fuzzy_watch(state: &mut State, call: &Call<'_>, of: Watchable) -> 
     Outcome::Answer(of.answer())
 }
 
+/// False if there is more to look through before it is known what the watcher has to be told.
 fn watch(
     state: &mut State,
     connection: u64,
     of: Watchable,
     request: &FuzzyWatchRequest<'_>,
     text: &str,
-) -> Result<(), (u32, String)> {
+) -> Result<bool, (u32, String)> {
     let invalid = |message: String| (INVALID_PARAMETER, message);
     let pattern = FuzzyPattern::read(text, DEFAULT_NAMESPACE)
         .ok_or_else(|| invalid(format!("groupKeyPattern {text:?} is not namespace>>group>>name")))?;
@@ -100,7 +105,9 @@ fn watch(
         Watchable::Services => state.registry.watch(connection, &pattern, &received),
         Watchable::Configs => state.configs.watch(connection, &pattern, &received),
     };
-    let difference = difference.map_err(|error| (TOO_MANY_PATTERNS, error.to_string()))?;
+    let Some(difference) = difference.map_err(|error| (TOO_MANY_PATTERNS, error.to_string()))? else {
+        return Ok(false);
+    };
     state.events.push(Event::FuzzyWatched(FuzzyWatched {
         connection,
         of,
@@ -113,7 +120,7 @@ fn watch(
             format!("{text} is watched, but there is more like it than the {FUZZY_MATCHES_COUNT_MAX} that are told");
         return Err((TOO_MANY_MATCHES, message));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn unescape(part: &str) -> String {

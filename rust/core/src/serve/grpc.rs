@@ -19,6 +19,8 @@ pub enum Outcome {
     /// The type of the answer.
     Answer(&'static str),
     HandedUp,
+    /// To be routed again: there is more to be looked through than others may wait for.
+    Unfinished,
 }
 
 /// Codes of protocol/grpc.md section 1.2.
@@ -38,7 +40,6 @@ pub(super) struct Call<'a> {
 
 pub(super) fn route(state: &mut State, client: &Client, call: CallId, message: &Bytes, authorized: bool) -> Outcome {
     state.body.clear();
-    state.requests.grpc += 1;
     let payload = match Payload::decode(message) {
         Ok(payload) => payload,
         Err(error) => return error_response(state, FAIL, BAD_PAYLOAD, &error.to_string()),

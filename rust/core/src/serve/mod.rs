@@ -25,7 +25,7 @@ mod tests;
 mod text;
 
 pub use clients::{ClientSummary, PublishedRow, PublisherRow, SubscribedRow, Subscriber};
-pub use config_list::found_list;
+pub use config_list::{Shown, found_list};
 pub use connection::{Client, Owner};
 pub use event::{
     Api, ConnectionReady, Event, FuzzyWatched, GrpcRequest, HttpRequest, ListenKey, LongPoll, Misplaced,
@@ -36,6 +36,7 @@ pub use input::{IdStyle, InputError, InstanceInput, ServiceName, parse_metadata}
 pub use snapshot::{DecodedSnapshot, Frozen, SnapshotError};
 
 use slab::Slab;
+use std::collections::VecDeque;
 
 use crate::configs::{Asker, Configs, KeyParts};
 
@@ -88,6 +89,8 @@ pub struct State {
     /// The body of the answer being made, and the events of the engine being driven: kept for their memory.
     body: Vec<u8>,
     grpc_events: Vec<GrpcEvent>,
+    /// Requests of gRPC that take longer than others may wait: one turn each until they are answered.
+    unfinished: VecDeque<(ConnectionId, CallId)>,
 }
 
 /// How many requests came since the start.
@@ -165,6 +168,7 @@ impl Hub {
                 last_date: answers::LastDate::default(),
                 body: Vec::new(),
                 grpc_events: Vec::new(),
+                unfinished: VecDeque::new(),
             },
             connections: Slab::new(),
             generation: 0,
@@ -202,6 +206,18 @@ impl Hub {
     pub fn feed(&mut self, id: ConnectionId, bytes: &[u8], now_ms: u64) {
         self.state.now_ms = now_ms;
         self.with(id, |connection, state| connection.feed(bytes, state));
+        if self.owner(id) == Some(Owner::Streams) {
+            while self.carry_on(now_ms) {}
+        }
+    }
+
+    /// Carries on with one request that takes longer than others may wait. True if there is more to be done.
+    pub fn carry_on(&mut self, now_ms: u64) -> bool {
+        if let Some((id, call)) = self.state.unfinished.pop_front() {
+            // Only what was allowed has begun.
+            self.proceed(id, call, now_ms);
+        }
+        !self.state.unfinished.is_empty()
     }
 
     /// The peer will send no more.
@@ -345,6 +361,17 @@ impl Hub {
 
     pub fn reply_http(&mut self, id: ConnectionId, call: CallId, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         self.with(id, |connection, state| connection.reply_http(state, call, status, headers, body));
+    }
+
+    /// Begins an answer that comes in parts: `continue_http` follows. False if nobody waits for it.
+    pub fn begin_http(&mut self, id: ConnectionId, call: CallId, status: u16, headers: &[(&str, &str)]) -> bool {
+        self.with(id, |connection, _| connection.begin_http(call, status, headers)).unwrap_or(false)
+    }
+
+    /// The next part of it, or its end; how many bytes of output wait then, which is for the caller to bound. `None` if
+    /// nobody waits for it any more.
+    pub fn continue_http(&mut self, id: ConnectionId, call: CallId, part: Option<&[u8]>) -> Option<usize> {
+        self.with(id, |connection, state| connection.continue_http(state, call, part)).flatten()
     }
 
     pub fn reply_grpc(&mut self, id: ConnectionId, call: CallId, kind: &str, body: &[u8]) {

@@ -259,6 +259,49 @@ fn an_answer_to_another_call_is_dropped() {
     assert_eq!(body(&text(&mut hub, id)), "right");
 }
 
+#[test]
+fn an_answer_may_come_in_parts() {
+    let mut hub = hub(false);
+    for (request, head, whole) in [
+        (
+            get("/nacos/elsewhere"),
+            "Transfer-Encoding: chunked\r\n\r\n",
+            "3\r\nabc\r\n11\r\n01234567890123456\r\n0\r\n\r\n",
+        ),
+        (get("/nacos/elsewhere").replace("GET", "HEAD"), "Transfer-Encoding: chunked\r\n\r\n", ""),
+        (get("/nacos/elsewhere").replace("1.1", "1.0"), "Connection: close\r\n\r\n", "abc01234567890123456"),
+    ] {
+        let id = open(&mut hub);
+        ask(&mut hub, id, &request);
+        assert!(!hub.begin_http(id, 9, 200, &[]), "nobody asked that");
+        assert!(hub.begin_http(id, 1, 200, &[("A", "b")]));
+        for part in ["abc", "", "01234567890123456"] {
+            hub.continue_http(id, 1, Some(part.as_bytes()));
+        }
+        assert_eq!(hub.continue_http(id, 1, None), hub.output(id).map(|output| output.len()));
+        assert_eq!(hub.continue_http(id, 1, None), None, "that was all");
+        let answer = text(&mut hub, id);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\nA: b\r\n"));
+        assert_eq!(answer.split_once(head).map(|(_, body)| body), Some(whole));
+        assert_eq!(hub.wants_close(id), request.contains("1.0"));
+    }
+}
+
+#[test]
+fn the_next_request_waits_for_the_last_part() {
+    let mut hub = hub(false);
+    let id = open(&mut hub);
+    ask(&mut hub, id, &[get("/nacos/elsewhere"), get("/nacos/v1/ns/service/list?pageNo=1&pageSize=10")].concat());
+    hub.begin_http(id, 1, 200, &[]);
+    hub.continue_http(id, 1, Some(b"part"));
+    assert!(text(&mut hub, id).ends_with("4\r\npart\r\n"));
+    hub.continue_http(id, 1, None);
+    let rest = text(&mut hub, id);
+    assert_eq!(body(&rest[rest.find("HTTP").expect("an answer")..]), r#"{"count":0,"doms":[]}"#);
+    hub.closed(id, 2_000);
+    assert_eq!(hub.continue_http(id, 1, None), None);
+}
+
 proptest! {
     #[test]
     fn any_split_of_the_bytes_gives_the_same_answers(cuts in prop::collection::vec(1_usize..40, 1..60)) {

@@ -1,6 +1,7 @@
 //! What operators say: services of their own, thresholds, overlays, and when it is dropped.
 
 use super::*;
+use crate::limits::SERVICE_LOOKS_COUNT;
 use serde_json::{Value, json};
 
 const KEPT_MS: u64 = 60_000;
@@ -315,8 +316,9 @@ fn services_are_paged_by_parts_of_their_names() {
         change(&mut registry, ("public", "g", name), service("service.create", false, 0.0)).unwrap();
     }
     let page = |group: &str, name: &str, with_empty, page_no, size| -> Value {
-        serde_json::from_slice(&registry.service_page("public", (group, name), with_empty, page_no, size).to_json())
-            .unwrap()
+        let mut search = ServiceSearch::new("public", (group, name), with_empty, page_no, size);
+        assert!(registry.search_services(&mut search));
+        serde_json::from_slice(&search.to_json()).unwrap()
     };
     let names = |page: &Value| {
         let views = page["serviceList"].as_array().unwrap().iter();
@@ -330,4 +332,38 @@ fn services_are_paged_by_parts_of_their_names() {
     let expected = json!([{"name": "orders", "groupName": "DEFAULT_GROUP", "clusterCount": 1, "ipCount": 2,
         "healthyInstanceCount": 1, "triggerFlag": "false"}]);
     assert_eq!(*view, expected);
+}
+
+#[test]
+fn services_are_looked_through_in_pieces_while_others_come() {
+    let mut registry = Registry::new([7; 16]);
+    let count = 2 * SERVICE_LOOKS_COUNT + 7;
+    let publish = |registry: &mut Registry, name: &str| {
+        registry.publish(&Publisher::Connection(1), ("public", "g", name), vec![instance("10.0.0.1", 1)], 1).unwrap();
+    };
+    (0..count).for_each(|number| publish(&mut registry, &format!("{number:06}")));
+    registry.publish(&Publisher::Connection(1), ("q", "g", "x"), vec![instance("10.0.0.1", 1)], 1).unwrap();
+    let mut search = ServiceSearch::new("public", ("", ""), false, 2, 100);
+    let mut pieces_count = 1;
+    while !registry.search_services(&mut search) {
+        // Those that come behind it are found, those before it are not.
+        publish(&mut registry, "/");
+        pieces_count += 1;
+    }
+    assert_eq!(pieces_count, 3);
+    let page: Value = serde_json::from_slice(&search.to_json()).unwrap();
+    assert_eq!((&page["count"], &page["serviceList"][0]["name"]), (&json!(count), &json!("000100")));
+    assert_eq!(page["serviceList"].as_array().unwrap().len(), 100);
+}
+
+#[test]
+fn many_instances_take_a_turn_of_their_own() {
+    let mut registry = Registry::new([7; 16]);
+    for name in ["a", "b", "c"] {
+        let instances = (0..SERVICE_LOOKS_COUNT).map(|port| instance("10.0.0.1", port as u16)).collect();
+        registry.publish(&Publisher::Connection(1), ("public", "g", name), instances, 1).unwrap();
+    }
+    let mut search = ServiceSearch::new("public", ("", ""), true, 1, 2);
+    let turns: Vec<_> = std::iter::from_fn(|| Some(registry.search_services(&mut search))).take(3).collect();
+    assert_eq!(turns, [false, false, true]);
 }

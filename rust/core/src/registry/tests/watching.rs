@@ -1,6 +1,7 @@
 //! What watchers of patterns are told adds up to what there is.
 
 use super::*;
+use crate::limits::{FUZZY_LOOKS_COUNT, FUZZY_MATCHES_COUNT_MAX};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ fn said(registry: &mut Registry, key: KeyParts<'_>, kind: &str) {
 }
 
 fn watch(registry: &mut Registry, connection: u64, text: &str) -> Vec<ResourceKey> {
-    registry.watch(connection, &pattern(text), &BTreeSet::new()).unwrap().keys
+    registry.watch(connection, &pattern(text), &BTreeSet::new()).unwrap().unwrap().keys
 }
 
 #[test]
@@ -120,6 +121,28 @@ fn acts() -> impl Strategy<Value = Act> {
     ]
 }
 
+#[test]
+fn no_call_looks_at_more_services_than_others_may_wait_for() {
+    let mut registry = registry();
+    let count = 3 * FUZZY_LOOKS_COUNT;
+    for number in 0..count {
+        publish(&mut registry, 1, ("public", "G", &format!("{number:05}")));
+    }
+    publish(&mut registry, 1, ("public", "H", "00007"));
+    let look = |registry: &mut Registry, text: &str| {
+        let told =
+            (1..20).find_map(|calls| Some((calls, registry.watch(9, &pattern(text), &BTreeSet::new()).unwrap()?)));
+        let (calls_count, difference) = told.expect("it comes to an end");
+        (calls_count, difference.keys.len())
+    };
+    let (calls_count, found_count) = look(&mut registry, "public>>*>>*7");
+    assert_eq!(calls_count, 3);
+    assert_eq!(found_count, FUZZY_MATCHES_COUNT_MAX);
+    assert_eq!(look(&mut registry, "public>>*>>*07"), (calls_count + 1, count / 100 + 2));
+    assert_eq!(look(&mut registry, "public>>*>>*07"), (1, count / 100 + 2), "it is known");
+    assert_eq!(look(&mut registry, "public>>H>>*07"), (1, 1), "there are no more in that group");
+}
+
 proptest! {
     #[test]
     fn what_a_watcher_was_told_is_what_there_is(acts in prop::collection::vec(acts(), 0..60)) {
@@ -163,14 +186,14 @@ proptest! {
                         let like_it = keys.iter().filter(|key| text.is_met_by(**key) && registry.has_present(**key));
                         like_it.map(|key| ResourceKey::new(*key)).collect()
                     };
-                    let told: BTreeSet<_> = registry.watch(10, &text, &BTreeSet::new()).unwrap().keys.into_iter().collect();
+                    let told: BTreeSet<_> = registry.watch(10, &text, &BTreeSet::new()).unwrap().unwrap().keys.into_iter().collect();
                     registry.drop_watcher(10);
                     prop_assert_eq!(&known, &there);
                     prop_assert_eq!(&told, &there);
                 }
                 Act::Again => {
                     let received = known.iter().cloned().collect();
-                    for key in registry.watch(9, &text, &received).unwrap().keys {
+                    for key in registry.watch(9, &text, &received).unwrap().unwrap().keys {
                         if registry.has_present(key.parts()) { known.insert(key) } else { known.remove(&key) };
                     }
                     registry.take_come_and_gone();
