@@ -164,6 +164,29 @@ def test_groups_and_namespaces_are_apart(node: NodeProcess) -> None:
     assert phrases.ports(listed(node, name, namespaceId="public")) == [1]
 
 
+def test_an_instance_may_ask_for_an_id_with_a_number(node: NodeProcess, connection: GrpcConnection) -> None:
+    name, generator = phrases.unique("ids"), {"preserved.instance.id.generator": "snowflake"}
+    for port in (80, 81):
+        register(node, name, port, metadata=json.dumps(generator), clusterName="c1")
+    told = {"ip": "10.3.0.1", "port": 82, "metadata": generator}
+    assert beat(node, name, beat=json.dumps(told))["code"] == 10200
+    connection.call("InstanceRequest", phrases.register(name, 83, metadata=generator))
+    kept = {"instanceId": "mine", "metadata": generator}
+    batch = phrases.batch(f"{name}-batch", [phrases.instance(84, metadata=generator), phrases.instance(85, **kept)])
+    connection.call("BatchInstanceRequest", batch)
+    register(node, f"{name}-kept", 86, metadata=json.dumps(generator), ephemeral="false")
+    persistent = phrases.register(f"{name}-kept", 87, metadata=generator, ephemeral=False)
+    connection.call("PersistentInstanceRequest", persistent)
+
+    hosts = [host for each in (name, f"{name}-batch", f"{name}-kept") for host in listed(node, each)]
+    ids = {host["port"]: host["instanceId"] for host in hosts}
+    assert ids.pop(85) == "mine"
+    numbers = [int(instance_id.partition("#")[0]) for _, instance_id in sorted(ids.items())]
+    assert len(set(numbers)) == len(numbers) == 7
+    assert ids[80].partition("#")[2] == f"c1#{phrases.GROUP}@@{name}"
+    assert ids[87].partition("#")[2] == f"DEFAULT#{phrases.GROUP}@@{name}-kept"
+
+
 @pytest.mark.parametrize("metadata", ['{"a":"1","b":"2"}', "a=1,b=2"])
 def test_metadata_comes_as_json_or_as_pairs(node: NodeProcess, metadata: str) -> None:
     name = phrases.unique("metadata")

@@ -110,16 +110,18 @@ impl InstanceInput<'_> {
             pairs.filter_map(|(name, value)| value.as_deref().map(|value| (&**name, value))).collect();
         check_metadata(&metadata)?;
         let instance_id = match (self.instance_id.as_deref().filter(|id| !id.is_empty()), style) {
-            (Some(id), IdStyle::AsSent) => {
+            (Some(id), IdStyle::AsSent | IdStyle::Grouped) => {
                 check_length("instanceId", id, limits::INSTANCE_ID_CHARACTERS_MAX)?;
                 Some(id.into())
             }
-            (_, IdStyle::AsSent) => {
+            (None, IdStyle::AsSent) => {
                 let name = self.service_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(service.name);
                 check_length("serviceName", name, limits::SERVICE_NAME_CHARACTERS_MAX + limits::GROUP_CHARACTERS_MAX)?;
                 Some(format!("{ip}#{port}#{cluster}#{name}").into())
             }
-            (_, IdStyle::Grouped) => Some(format!("{ip}#{port}#{cluster}#{}@@{}", service.group, service.name).into()),
+            (None, IdStyle::Grouped) => {
+                Some(format!("{ip}#{port}#{cluster}#{}@@{}", service.group, service.name).into())
+            }
             (_, IdStyle::Absent) => None,
         };
         Ok(Instance {

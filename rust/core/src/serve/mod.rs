@@ -20,6 +20,7 @@ mod naming_http;
 mod push;
 mod retired;
 mod snapshot;
+mod snowflake;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -85,6 +86,7 @@ pub struct State {
     /// Wall time of the call being served.
     now_ms: u64,
     last_request_id: u64,
+    snowflakes: snowflake::Snowflakes,
     last_date: answers::LastDate,
     /// The body of the answer being made, and the events of the engine being driven: kept for their memory.
     body: Vec<u8>,
@@ -165,6 +167,7 @@ impl Hub {
                 requests: Requests::default(),
                 now_ms: 0,
                 last_request_id: 0,
+                snowflakes: snowflake::Snowflakes::default(),
                 last_date: answers::LastDate::default(),
                 body: Vec::new(),
                 grpc_events: Vec::new(),

@@ -8,6 +8,7 @@ use super::grpc::{
     BAD_PAYLOAD, Call, INVALID_PARAMETER, Outcome, close_ok, error_response, failure, malformed, open_ok, read,
 };
 use super::input::{IdStyle, InputError, InstanceInput, ServiceName, check_clusters};
+use super::snowflake::give_id;
 use super::text::Text;
 use super::{Refusal, State};
 use crate::limits;
@@ -66,7 +67,8 @@ pub(super) fn instance(state: &mut State, call: &Call<'_>) -> Outcome {
         let service = request.service()?;
         match request.kind.as_deref().unwrap_or("") {
             REGISTER => {
-                let input = input.ok_or(InputError::Missing("instance"))?;
+                let mut input = input.ok_or(InputError::Missing("instance"))?;
+                give_id(state, &mut input, &service);
                 let instance = input.into_instance(&service, true, IdStyle::AsSent)?;
                 state.registry.publish(&publisher, service.key(), vec![instance], state.now_ms)?;
                 Ok(REGISTER)
@@ -98,7 +100,10 @@ pub(super) fn batch_instance(state: &mut State, call: &Call<'_>) -> Outcome {
         }
         let instances = inputs
             .into_iter()
-            .map(|input| input.into_instance(&service, true, IdStyle::AsSent))
+            .map(|mut input| {
+                give_id(state, &mut input, &service);
+                input.into_instance(&service, true, IdStyle::AsSent)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let publisher = Publisher::Connection(call.client.connection);
         state.registry.publish(&publisher, service.key(), instances, state.now_ms)?;
@@ -121,7 +126,10 @@ pub(super) fn persistent_instance(state: &mut State, call: &Call<'_>) -> Outcome
             DEREGISTER => false,
             other => return Err(InputError::RequestType(other.to_owned()).into()),
         };
-        let input = input.ok_or(InputError::Missing("instance"))?;
+        let mut input = input.ok_or(InputError::Missing("instance"))?;
+        if register {
+            give_id(state, &mut input, &service);
+        }
         let instance = serde_json::to_vec(&input).expect("writing to memory cannot fail");
         input.into_instance(&service, false, IdStyle::AsSent)?;
         if register {

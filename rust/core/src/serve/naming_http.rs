@@ -9,6 +9,7 @@ use super::http::{Call, Outcome};
 use super::input::{
     DEFAULT_CLUSTER, IdStyle, InputError, InstanceInput, MetadataInput, ServiceName, check_clusters, parse_metadata,
 };
+use super::snowflake::give_id;
 use super::text::Text;
 use super::{Refusal, State};
 use crate::limits;
@@ -163,7 +164,7 @@ pub fn beat(state: &mut State, call: &Call<'_>) -> Outcome {
 }
 
 fn publish_beat(state: &mut State, service: &ServiceName<'_>, beat: BeatInput<'_>) -> Result<u64, Refusal> {
-    let input = InstanceInput {
+    let mut input = InstanceInput {
         ip: Some(beat.ip),
         port: beat.port,
         weight: beat.weight,
@@ -171,6 +172,7 @@ fn publish_beat(state: &mut State, service: &ServiceName<'_>, beat: BeatInput<'_
         metadata: beat.metadata,
         ..InstanceInput::default()
     };
+    give_id(state, &mut input, service);
     let instance = input.into_instance(service, true, IdStyle::Grouped)?;
     let publisher = Publisher::address(&instance.ip, instance.port, true);
     let (ip, port) = (instance.ip.clone(), instance.port);
@@ -185,7 +187,8 @@ fn register(state: &mut State, call: &Call<'_>, api: Api) -> Outcome {
     let answered = (|| {
         let service = service(call)?;
         let ephemeral = call.flag("ephemeral", state.ephemeral_default);
-        let input = instance_input(call)?;
+        let mut input = instance_input(call)?;
+        give_id(state, &mut input, &service);
         if !ephemeral {
             return hand_up_persistent(state, call, api, &service, input, true);
         }
@@ -228,7 +231,9 @@ fn hand_up_persistent(
     mut input: InstanceInput<'_>,
     register: bool,
 ) -> Result<Option<()>, Refusal> {
-    input.instance_id = Some(input.grouped_id(service).into());
+    if input.instance_id.is_none() {
+        input.instance_id = Some(input.grouped_id(service).into());
+    }
     let instance = serde_json::to_vec(&input).expect("writing to memory cannot fail");
     input.into_instance(service, false, IdStyle::AsSent)?;
     if register {
