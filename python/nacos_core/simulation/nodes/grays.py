@@ -86,6 +86,8 @@ class GrayClients:
                 await ask(process, "DELETE", f"{ADMIN_PATH}/gray", ADMIN | {"grayName": name})
             return
         if answer is not None and answer.status == OK:
+            if value not in self._ledger.publishes:
+                raise Violation("Acknowledged Stays", f"publication {value} of {GRAY_KEY} is nowhere in the log")
             self._published.append(value)
 
     async def read_all(self, process: Process) -> bool:
