@@ -727,6 +727,9 @@ class Hub:
         """Gives the md5."""
 
     def get_config(self, namespace: str, group: str, data_id: str) -> ConfigView | None: ...
+    def kept_schema(self, namespace: str, group: str, data_id: str, type: str) -> tuple[str, str] | None:
+        """Type and schema that a publication of this type keeps if it says nothing of a schema; None: there is none."""
+
     def remove_config(
         self,
         namespace: str,

@@ -279,7 +279,8 @@ class Configuration:
     ) -> str:
         """Publishes, waits until it is durable and visible, and gives its md5.
 
-        What is not given is not kept from what was there before: a publication is the whole configuration.
+        What is not given is not kept from what was there before: a publication is the whole configuration. Only the
+        schema stays; an empty one takes it away.
 
         Raises:
             InvalidParameter: names what is wrong.

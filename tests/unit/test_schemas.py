@@ -243,13 +243,21 @@ async def test_a_node_refuses_what_does_not_conform_and_keeps_what_was_there() -
         assert (kept.content, kept.schema) == (b'{"port": 1}', PORT)
 
 
-async def test_a_publication_without_a_schema_leaves_none_like_all_attributes() -> None:
+async def test_a_schema_holds_for_who_knows_of_none_until_it_is_taken_away() -> None:
     async with a_node() as node:
         await node.config.publish("a", '{"port": 1}', type="json", schema=PORT, description="d")
-        await node.config.publish("a", "{}", type="json")
+        for type in (None, "text", "json"):
+            with pytest.raises(ConfigRefused, match="does not conform"):
+                await node.config.publish("a", '{"port": "x"}', type=type)
+            await node.config.publish("a", '{"port": 2}', type=type)
+            kept = node.config.get("a")
+            assert kept is not None
+            assert (kept.schema, kept.type, kept.description) == (PORT, "json", None)
+        await node.config.publish("a", '{"port": "x"}', schema="")
         kept = node.config.get("a")
         assert kept is not None
-        assert (kept.schema, kept.description) == (None, None)
+        assert (kept.schema, kept.type) == (None, "text")
+        await node.config.publish("a", "{}", type="json")
 
 
 async def test_of_other_types_only_the_schema_is_checked() -> None:

@@ -104,7 +104,8 @@ def test_grpc_refuses_it_as_a_wrong_parameter(node: NodeProcess, config: Config)
         assert (refused["success"], refused["errorCode"]) == (False, 400)
         assert refused["message"] == config.unfit(NO_INTEGER)
         assert config.is_published() == RIGHT
-        assert publish(WRONG)["success"], "a publication without a schema leaves none"
+        assert publish(WRONG)["message"] == config.unfit(NO_INTEGER), "who knows of no schema does not take it away"
+        assert publish(WRONG, schema="")["success"]
     assert config.ask("GET", V1, show="all").json["schema"] is None
 
 
@@ -116,10 +117,14 @@ def test_all_documents_are_checked_and_no_other_texts(config: Config, type: str,
     assert config.publish(content, type="properties").json["data"] is True
 
 
-def test_v3_shows_a_schema_where_there_is_one_and_it_goes_with_the_next_publication(config: Config) -> None:
+@pytest.mark.parametrize("path", [V1, V2, ADMIN])
+def test_a_schema_stays_until_an_empty_one_comes(config: Config, path: str) -> None:
     config.publish(RIGHT)
-    assert config.ask("GET", ADMIN).json["data"]["schema"] == SCHEMA
-    assert config.ask("POST", ADMIN, content=NONE, type="yaml").json["data"] is True
+    assert config.ask("POST", path, content=NONE).status == 400
+    assert config.ask("POST", path, content="port: 81").status == 200
+    told = config.ask("GET", ADMIN).json["data"]
+    assert (told["schema"], told["type"]) == (SCHEMA, "yaml")
+    assert config.ask("POST", path, content=NONE, type="yaml", schema="").status == 200
     assert "schema" not in config.ask("GET", ADMIN).json["data"]
 
 

@@ -1,7 +1,7 @@
 """What is checked against the JSON Schema of a configuration, and what becomes of what does not conform to it.
 
-A schema is an attribute of a publication like its description: it holds for the content that it comes with, and a
-publication without one leaves none (protocol/http.md section 3). A gray release is checked against the schema of the
+A schema holds for the content that it is published with and for those that come after it, until a publication brings
+another one or an empty one (docs/schemas.md). A gray release is checked against the schema of the
 formal version, also when it is promoted; a rollback brings back the schema that the content had.
 """
 
@@ -62,6 +62,12 @@ class Subject:
 def subject_of(hub: "Hub", command: Command) -> Subject | None:
     """What has to be checked before this command goes into the log; None: nothing."""
     match command:
+        case PublishConfig(schema=None, content=content):
+            kept = hub.kept_schema(command.namespace, command.group, command.data_id, command.type)
+            if kept is None:
+                return None
+            type, schema = kept
+            sets_schema = False
         case PublishConfig(schema=schema, type=type, content=content):
             sets_schema = True
         case PublishGray() | PromoteGray():

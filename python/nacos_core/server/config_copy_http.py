@@ -120,7 +120,7 @@ def _cloned(
         tags=config.tags,
         use=config.use,
         effect=config.effect,
-        schema=config.schema,
+        schema=config.schema or "",  # a clone has none if its original has none
         source_user=_user(version, context, request),
         source_ip=request.client_ip,
     )

@@ -50,7 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     change.add_argument("--description")
     change.add_argument("--application")
     change.add_argument("--tags", help="with commas between")
-    change.add_argument("--schema", metavar="FILE", type=Path, help="with the JSON Schema that is in this file")
+    schema = change.add_mutually_exclusive_group()
+    schema.add_argument("--schema", metavar="FILE", type=Path, help="with the JSON Schema that is in this file")
+    schema.add_argument("--no-schema", action="store_true", help="without the schema that is there, which stays otherwise")
     command("remove", "remove a configuration; one that is not there is no error", "data_id")
     listing = command("list", "list configurations; of all groups unless --group is given", group="")
     listing.add_argument("data_id", metavar="PATTERN", nargs="?", default="", help="with *, as in app-*")
@@ -108,7 +110,7 @@ async def _get(chosen: argparse.Namespace) -> int:
 
 async def _set(chosen: argparse.Namespace) -> int:
     content = _content(chosen)
-    schema = None if chosen.schema is None else _text_of(chosen.schema, "schema")
+    schema = "" if chosen.no_schema else None if chosen.schema is None else _text_of(chosen.schema, "schema")
     async with connect(chosen) as client:
         md5 = await client.config.publish(
             chosen.data_id,

@@ -421,6 +421,12 @@ impl Hub {
         self.lock().configs_mut().put((namespace, group, data_id), config).as_str().to_owned()
     }
 
+    fn kept_schema(&self, namespace: &str, group: &str, data_id: &str, r#type: &str) -> Option<(String, String)> {
+        let hub = self.lock();
+        let (kind, schema) = hub.configs().kept_schema((namespace, group, data_id), r#type)?;
+        Some((kind.to_owned(), schema.to_owned()))
+    }
+
     /// Publications of the log, in order (see `publications`): the outcome of each, and which changed something.
     fn put_configs<'py>(
         &self,

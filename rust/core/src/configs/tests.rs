@@ -186,6 +186,25 @@ fn publications_are_stored_unless_what_is_there_speaks_against_it() {
 }
 
 #[test]
+fn a_schema_stays_with_its_type_until_another_or_an_empty_one_comes() {
+    let mut configs = configs();
+    let mut publish = |kind: &str, schema: Option<&str>| {
+        let config = Config { kind: kind.into(), schema: schema.map(Into::into), ..config("a: 1") };
+        configs.publish(Publication { key: KEY, config, cas_md5: "", create_only: false });
+        let stored = configs.get(KEY).unwrap();
+        (stored.kind.to_string(), stored.schema.as_deref().map(str::to_owned))
+    };
+    let left = |kind: &str, schema: Option<&str>| (kind.to_owned(), schema.map(str::to_owned));
+    assert_eq!(publish("yaml", None), left("yaml", None));
+    assert_eq!(publish("text", None), left("text", None), "without a schema a type stays for itself");
+    assert_eq!(publish("yaml", Some("{}")), left("yaml", Some("{}")));
+    assert_eq!(publish("text", None), left("yaml", Some("{}")), "nothing was said of either");
+    assert_eq!(publish("json", None), left("json", Some("{}")));
+    assert_eq!(publish("text", Some("true")), left("text", Some("true")));
+    assert_eq!(publish("json", Some("")), left("json", None));
+}
+
+#[test]
 fn a_damaged_snapshot_is_refused_and_changes_nothing() {
     let bytes = encoded(&filled());
     let mut to = filled();
