@@ -127,6 +127,10 @@ def test_a_content_is_published_with_its_schema_and_must_conform_to_it(start_nod
     assert refused.returncode == 1
     assert 'does not conform to its schema: at /port: value is not of type "integer"' in refused.stderr
     assert tool.done("config", "get", "a") == "port: 80"
+    assert tool.run("config", "set", "a", "port: http").returncode == 1, "the schema stays"
+    assert tool.run("config", "set", "a", "port: http", "--no-schema", "--schema", "schema.json").returncode == 2
+    tool.done("config", "set", "a", "port: http", "--no-schema")
+    tool.done("config", "set", "a", "port: ftp", "--type", "yaml")
 
 
 def test_compare_and_set(tool: Tool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from nacos_core import limits
+from nacos_core import _core, limits
 from nacos_core.commands import PublishConfig, RemoveConfig
 from nacos_core.config.rules import ConfigRefused
 from nacos_core.config.schema import Subject, Verdict
@@ -354,7 +354,8 @@ class Gate:
         self.told: list[Any] = []
         self.settled = 0
         process = SchemaProcess(trio.lowlevel.open_process)
-        self.gate = SchemaGate(Strictness.ERROR, None, self.take, self.settle, process)  # type: ignore[arg-type]
+        hub = _core.Hub(digest_key=bytes(16), abilities={}, require_tokens=False)
+        self.gate = SchemaGate(Strictness.ERROR, hub, self.take, self.settle, process)
 
     def settle(self) -> None:
         self.settled = len(self.told)

@@ -189,6 +189,18 @@ def test_clones_and_archives_carry_the_schema(node: NodeProcess, path: str) -> N
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_a_clone_is_as_its_original_and_an_archive_keeps_the_schema_that_is_there(node: NodeProcess, path: str) -> None:
+    source, target = Place(node), Place(node)
+    publish_to(source, "a", WRONG, schema="")
+    archive = source.export(path if path == V1 else f"{path}/export").content
+    publish_to(target, "a", RIGHT)
+    refused = target.upload(path, archive, policy="OVERWRITE")
+    assert "does not conform to its schema" in refused.text
+    done(path, target.clone(path, [chosen(path, source.listed()[0])], policy="OVERWRITE"))
+    assert (target.detail("a")["content"], target.detail("a").get("schema")) == (WRONG, None)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_of_an_archive_nothing_is_published_if_something_does_not_conform(
     node: NodeProcess, path: str, tmp_path: Path
 ) -> None:
@@ -207,7 +219,7 @@ def test_a_schema_without_end_is_refused_while_others_are_answered(node: NodePro
     answers: list[HttpAnswer] = []
     asking = threading.Thread(target=lambda: answers.append(config.publish("1", ENDLESS)))
     bystander = Config(node)
-    bystander.publish(NONE, "{}")
+    bystander.publish(NONE, "")
     asking.start()
     answered_count = 0
     while asking.is_alive():

@@ -117,8 +117,8 @@ class ConfigClient:
             create_only: publishes only if nothing is there.
             encrypted_data_key: of a content that the caller has encrypted; readers get it with the content.
             tags: with commas between.
-            schema: a JSON Schema for the content; empty: none any more; None: that of a server of ours stays. Of what else is
-                not given, nothing is kept from before.
+            schema: a JSON Schema for the content; empty: none any more; None: that of a server of ours stays. Of what
+                else is not given, nothing is kept from before.
 
         Raises:
             CasMismatch: ``cas_md5`` is not the md5 of what is there.

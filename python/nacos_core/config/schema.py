@@ -61,6 +61,7 @@ class Subject:
 
 def subject_of(hub: "Hub", command: Command) -> Subject | None:
     """What has to be checked before this command goes into the log; None: nothing."""
+    schema: str | None
     match command:
         case PublishConfig(schema=None, content=content):
             kept = hub.kept_schema(command.namespace, command.group, command.data_id, command.type)

@@ -128,7 +128,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "protectThreshold": Parameter("number", "Share of healthy instances, from 0 to 1, up to which all are told of."),
     "quota": _integer("How many configurations there may be; 0: as many as of others."),
     "redirectAddress": _text("ip:port that the clients are asked to go to."),
-    "schema": _text("JSON Schema of the content; empty: none any more; without this parameter the one that is there stays."),
+    "schema": _text(
+        "JSON Schema of the content; empty: none any more. Without this parameter there is the same as before."
+    ),
     "search": _text("accurate: names are taken as they are; blur: as patterns with *."),
     "selector": _json("Which instances a client is told of: an object with type none or label, and expression."),
     "serviceName": _text("Name of the service; its group may stand before it, as in group@@name."),

@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     change.add_argument("--tags", help="with commas between")
     schema = change.add_mutually_exclusive_group()
     schema.add_argument("--schema", metavar="FILE", type=Path, help="with the JSON Schema that is in this file")
-    schema.add_argument("--no-schema", action="store_true", help="without the schema that is there, which stays otherwise")
+    schema.add_argument("--no-schema", action="store_true", help="without the one that is there, which stays otherwise")
     command("remove", "remove a configuration; one that is not there is no error", "data_id")
     listing = command("list", "list configurations; of all groups unless --group is given", group="")
     listing.add_argument("data_id", metavar="PATTERN", nargs="?", default="", help="with *, as in app-*")
