@@ -219,7 +219,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configs", type=int, default=100_000)
     parser.add_argument("--services", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=100, help="of each kind of request (100)")
+    parser.add_argument("--rounds", type=int, default=200, help="of each kind of request (200)")
     parser.add_argument("--long-rounds", type=int, default=5, help="of lists without pages (5)")
     parser.add_argument("--only", default="", help="requests with one of these words in their names, by commas")
     parser.add_argument("--output", default=str(CHECKOUT / "benches" / "RESULTS.md"), help="'' for none")

@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 from nacos_core._core import ClientMessage, GrpcClient
 
 BEAT_SECONDS = 0.001
+GRPC_SILENCE_SECONDS = 10.0
+"""A node looks after connections that are silent for longer, and this client does not answer that."""
 BEAT = {"serviceName": "bystander", "ip": "10.255.0.1", "port": 80}
 
 
@@ -45,12 +47,17 @@ class Http:
 
 
 class Grpc:
-    """One connection that is set up."""
+    """One connection that is set up, a new one after each pause."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port + 1000))
+        self._port = port
+        self._connect()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self._port + 1000))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._engine = GrpcClient(f"127.0.0.1:{port + 1000}")
+        self._engine = GrpcClient(f"127.0.0.1:{self._port + 1000}")
+        self._asked_at = time.monotonic()
         self.ask("ServerCheckRequest")
         stream = self._engine.open_stream()
         assert stream is not None
@@ -61,6 +68,10 @@ class Grpc:
         self._socket.close()
 
     def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
+        if time.monotonic() - self._asked_at > GRPC_SILENCE_SECONDS:
+            self.close()
+            self._connect()
+        self._asked_at = time.monotonic()
         call = self._engine.call(kind, {}, json.dumps({"requestId": "1", **fields}).encode())
         self._socket.sendall(self._engine.take_output())
         while True:

@@ -159,7 +159,7 @@ class NodesCluster:
         self.lost_ids.add(host.node_id)
         self.hosts.pop(host.node_id, None)
         slot = host.node_id.partition(".")[0]
-        machine = self._new_machine(slot, host.host_name, cluster=host.cluster or self._list_with(host.address))
+        machine = self._new_machine(slot, host.host_name, cluster=self._list_for(host))
         machine.start()
         self._enrol(machine)
         # Who joins at the address of a lost one takes its place; but the lost one may have been about to move.
@@ -244,6 +244,12 @@ class NodesCluster:
             join=join,
         )
         return machine
+
+    def _list_for(self, lost: Machine) -> str:
+        """The list that it had, unless all others on it have gone or moved: an empty node knows of nobody else."""
+        listed = (lost.cluster or "").split(",")
+        is_of_use = any(host.address in listed for host in self.hosts.values())
+        return lost.cluster if lost.cluster and is_of_use else self._list_with(lost.address)
 
     def _list_with(self, address: str) -> str:
         return ",".join(sorted({address, *(host.address for host in self.hosts.values())}))

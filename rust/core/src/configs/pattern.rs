@@ -67,9 +67,9 @@ impl Pattern {
             return Some(false);
         }
         let (first, rest) = self.parts.split_first().expect("a pattern has a part");
-        let Some(text) = text.strip_prefix(first.needle()) else { return Some(false) };
+        let Some(text) = behind(text, first.needle()) else { return Some(false) };
         let Some((last, middle)) = rest.split_last() else { return Some(text.is_empty()) };
-        let Some(text) = text.strip_suffix(last.needle()) else { return Some(false) };
+        let Some(text) = before(text, last.needle()) else { return Some(false) };
         while let Some(part) = middle.get(compared.parts_count) {
             if *rest_bytes == 0 {
                 return None;
@@ -93,6 +93,16 @@ impl Pattern {
         }
         Some(true)
     }
+}
+
+/// What is behind the beginning of a text. To compare with nothing is dear, see `same_text`.
+fn behind<'a>(text: &'a [u8], begins: &[u8]) -> Option<&'a [u8]> {
+    if begins.is_empty() { Some(text) } else { text.strip_prefix(begins) }
+}
+
+/// What is before the end of a text.
+fn before<'a>(text: &'a [u8], ends: &[u8]) -> Option<&'a [u8]> {
+    if ends.is_empty() { Some(text) } else { text.strip_suffix(ends) }
 }
 
 #[cfg(test)]
