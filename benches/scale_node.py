@@ -106,7 +106,7 @@ def forget_peak() -> None:
 
 async def serve() -> None:
     from nacos_core import limits, open_node
-    from nacos_core.memory import return_large_buffers
+    from nacos_core.memory import keep_what_is_there, return_large_buffers
 
     # As the command line has it.
     return_large_buffers()
@@ -114,6 +114,7 @@ async def serve() -> None:
     turns = Turns()
     trio.lowlevel.add_instrument(turns)
     async with open_node() as node:
+        keep_what_is_there()
         answer({"port": node.http_port})
         stdin = trio.wrap_file(sys.stdin)
         async for line in stdin:

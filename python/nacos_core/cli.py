@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nacos_core import clock, limits, settings
 from nacos_core.errors import NacosCoreError, SettingsError
-from nacos_core.memory import return_large_buffers
+from nacos_core.memory import keep_what_is_there, return_large_buffers
 
 if TYPE_CHECKING:
     import argparse
@@ -124,6 +124,7 @@ async def _serve(chosen: settings.Settings) -> None:
                     if node.generated_password is not None:
                         _say(f"password of the administrator nacos, shown only now: {node.generated_password}")
                     _say(f"ready in {clock.process_age_ms()} ms")
+                    keep_what_is_there()
                     with trio.CancelScope() as serving:
                         await trio.sleep_forever()
             except Exception as error:

@@ -38,3 +38,15 @@ def test_large_buffers_are_mapped_however_many_were_freed_before() -> None:
 
     assert are_mapped(True)
     assert not are_mapped(False), "then the setting is not needed any more"
+
+
+def test_what_is_there_is_not_collected_again() -> None:
+    program = """
+import gc
+import nacos_core.node
+from nacos_core.memory import keep_what_is_there
+before = len(gc.get_objects())
+keep_what_is_there()
+assert gc.get_freeze_count() >= before > 10_000 > len(gc.get_objects())
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
