@@ -22,7 +22,7 @@ def return_large_buffers() -> bool:
 def keep_what_is_there() -> None:
     """Objects that exist now are not looked at by the cyclic garbage collector any more.
 
-    For a process that runs a node and nothing else, once it runs: a collection of all generations holds up everybody for
-    as long as it looks, some milliseconds for the modules alone.
+    For a process that runs a node and nothing else, once it runs: a collection of all generations holds up everybody
+    for as long as it looks, some milliseconds for the modules alone.
     """
     gc.freeze()
