@@ -58,10 +58,14 @@ class Disk:
         used = sum(length for _, length in self._files.files())
         self._files.set_faults(capacity_bytes=used + self._chance.randrange(4096))
 
+    def mend(self) -> None:
+        """No sync fails and nothing is full any more, as after a crash."""
+        self._files.set_faults()
+
     def be_kind(self) -> None:
         """From now on it works as it should."""
         self.slowness = 1.0
-        self._files.set_faults()
+        self.mend()
 
     def crash(self, *, is_power_cut: bool) -> None:
         """The process that used it is gone; what was not synced too, more or less, if the power was cut."""

@@ -105,6 +105,7 @@ class Machine:
         self.is_starting = True
         self.wiring.unpowered.discard(self.node_id)
         self.wiring.stalled_until.pop(self.node_id, None)
+        self.disk.mend()  # the last process may have ended in order before the fault that was meant for it
         self._nursery.start_soon(self._run)
 
     def crash(self, *, is_power_cut: bool) -> None:
