@@ -96,24 +96,16 @@ def publish(version: Version, context: Context, request: "HttpRequest") -> None:
         namespace, group, data_id = key_of(version, request)
         content = required(version, request, "content")
         command = gray_http.publication(
+            version,
             context,
+            request,
             gray_http.terms(version, request),
             namespace,
             group,
             data_id,
             content,
-            get("type"),
-            cas_md5=header("casmd5") or get("casMd5") or "",
-            create_only=get("createOnly", "").lower() == "true",
-            encrypted_data_key=get("encryptedDataKey") or "",
-            description=get("desc"),
-            application=get("appName"),
-            tags=get(version.tags),
-            use=get("use"),
-            effect=get("effect"),
-            schema=get("schema"),
-            source_user=user_of(context, request, get(version.source_user)),
-            source_ip=request.client_ip,
+            get=get,
+            cas_md5=header("casmd5") or get("casMd5"),
         )
     except (Refused, ParameterRefused, ConfigRefused, GrayRefused, GrayNameRefused) as error:
         refuse(version, context, request, error)

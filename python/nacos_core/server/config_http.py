@@ -133,24 +133,16 @@ def publish_v1(context: Context, request: "HttpRequest") -> None:
     header = request.headers.get
     try:
         command = gray_http.publication(
+            V1,
             context,
+            request,
             gray_http.terms(V1, request),
             get("tenant"),
             request.parameters["group"],
             request.parameters["dataId"],
             request.parameters["content"],
-            get("type"),
-            cas_md5=header("casmd5") or get("casMd5") or "",
-            create_only=get("createOnly", "").lower() == "true",
-            encrypted_data_key=get("encryptedDataKey") or "",
-            description=get("desc"),
-            application=get("appName"),
-            tags=get("config_tags"),
-            use=get("use"),
-            effect=get("effect"),
-            schema=get("schema"),
-            source_user=user_of(context, request, get("src_user")),
-            source_ip=request.client_ip,
+            get=get,
+            cas_md5=header("casmd5") or get("casMd5"),
         )
     except ParameterRefused as error:
         _refuse_parameter(context, request, error)

@@ -5,7 +5,7 @@ publication into that of a gray release (docs/gray.md).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nacos_core.commands import PromoteGray, PublishConfig, PublishGray, RemoveConfig, RemoveGray
 from nacos_core.config import gray
@@ -20,7 +20,7 @@ from nacos_core.server.versions import V1, V3, Refused, Version, answer, key_of,
 from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
-    from nacos_core._core import GrayView, HttpRequest
+    from nacos_core._core import GrayView, GrpcRequest, HttpRequest
     from nacos_core.config.service import Attributes
 
 Key: TypeAlias = tuple[str, str, str]
@@ -44,22 +44,44 @@ def terms(version: Version, request: "HttpRequest") -> gray.Terms | None:
 
 
 def publication(
+    version: Version,
     context: Context,
+    request: "HttpRequest | GrpcRequest",
     terms: gray.Terms | None,
     tenant: str | None,
     group: str,
     data_id: str,
     content: str,
-    type: str | None,
-    **attributes: "Unpack[Attributes]",
+    *,
+    get: Callable[[str], str | None],
+    cas_md5: str | None,
 ) -> PublishConfig | PublishGray:
     """The command that publishes to all, or to some.
 
     A gray release is of the type of the formal version unless it says otherwise, and is checked against it.
 
+    Args:
+        version: whose names tags and user have; gRPC has those of version 1.
+        get: gives what is said beside key and content, by its names in the protocol; None or empty: nothing.
+        cas_md5: None or empty: whatever is there now.
+
     Raises:
         ParameterRefused, ConfigRefused, GrayRefused: says what is wrong.
     """
+    type = get("type")
+    attributes: Attributes = {
+        "cas_md5": cas_md5 or "",
+        "create_only": (get("createOnly") or "").lower() == "true",
+        "encrypted_data_key": get("encryptedDataKey") or "",
+        "description": get("desc"),
+        "application": get("appName"),
+        "tags": get(version.tags),
+        "use": get("use"),
+        "effect": get("effect"),
+        "schema": get("schema"),
+        "source_user": user_of(context, request, get(version.source_user)),
+        "source_ip": request.client_ip,
+    }
     command = context.config.publication(tenant, group, data_id, content, type, **attributes)
     if terms is None:
         return command

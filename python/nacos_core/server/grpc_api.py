@@ -35,6 +35,7 @@ from nacos_core.server.grpc_answers import (
     succeed,
 )
 from nacos_core.server.lock_grpc import operate
+from nacos_core.server.versions import V1
 from nacos_core.server.who import user_of
 
 if TYPE_CHECKING:
@@ -112,24 +113,16 @@ def _publish(context: Context, request: "GrpcRequest") -> None:
     answer = partial(fail, context, request, "ConfigPublishResponse", request_id=asked.request_id)
     try:
         command = gray_http.publication(
+            V1,
             context,
+            request,
             terms_asked(get("betaIps"), get("tag") or asked.tag, lambda _: None),
             asked.tenant,
             asked.group or "",
             asked.data_id or "",
             asked.content or "",
-            get("type"),
-            cas_md5=asked.cas_md5 or "",
-            create_only=(get("createOnly") or "").lower() == "true",
-            encrypted_data_key=get("encryptedDataKey") or "",
-            description=get("desc"),
-            application=get("appName"),
-            tags=get("config_tags"),
-            use=get("use"),
-            effect=get("effect"),
-            schema=get("schema"),
-            source_user=user_of(context, request, get("src_user")),
-            source_ip=request.client_ip,
+            get=get,
+            cas_md5=asked.cas_md5,
         )
     except ParameterRefused as error:
         answer(INVALID_PARAMETER, f"Param check invalid:{error}")
