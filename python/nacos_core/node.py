@@ -47,7 +47,7 @@ from nacos_core.server.cluster_view import ClusterView
 from nacos_core.server.compatibility import Compatibility
 from nacos_core.server.context import Context
 from nacos_core.server.figures import system_load
-from nacos_core.server.http_api import ALL_ROUTES
+from nacos_core.server.http_api import ALL_ROUTES, ASKED_BY_CONSOLES
 from nacos_core.server.listener import Listeners, bind_pair, resolve
 from nacos_core.settings import Settings, check
 from nacos_core.state_machine import StateMachine
@@ -172,7 +172,7 @@ class Node:
         if self._log.recovery_report:
             _logger.warning("recovery of the log: %s", self._log.recovery_report)
 
-        compatibility = Compatibility(settings, ALL_ROUTES)
+        compatibility = Compatibility(settings, ALL_ROUTES, ASKED_BY_CONSOLES)
         self._hub = _core.Hub(
             digest_key=self._digest_key(),
             abilities=ABILITIES,

@@ -60,7 +60,7 @@ class World:
         self.log = Log(self.hub)
         self.context = Context(
             settings=Settings(),
-            compatibility=Compatibility(Settings(), ()),
+            compatibility=Compatibility(Settings(), (), {}),
             version="0",
             hub=self.hub,
             wall_clock=lambda: 1,

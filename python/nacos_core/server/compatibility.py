@@ -4,11 +4,11 @@ All are answered unless the settings say otherwise. Probes have no switch: what 
 cut off with the API of its time. The core is told the routes that are retired, so that it hands them up.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from nacos_core.server import config_http, pages
+from nacos_core.server import pages
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -80,13 +80,6 @@ _CONSOLE: Final = (
     | _below("v2/cs/config/", "searchDetail")
 )
 
-_ASKED_BY_CONSOLES: Final = {
-    ("GET", "/nacos/v1/cs/configs"): config_http.other_question,
-    ("POST", "/nacos/v1/cs/configs"): config_http.other_command,
-    ("DELETE", "/nacos/v1/cs/configs"): config_http.other_removal,
-}
-"""Requests under the path of clients that only consoles make."""
-
 
 def audience_of(method: str, path: str) -> Audience | None:
     """None: not an old path, or a probe.
@@ -106,14 +99,25 @@ def audience_of(method: str, path: str) -> Audience | None:
 
 
 class Compatibility:
-    """What is left of the old APIs."""
+    """What is left of the old APIs.
 
-    def __init__(self, settings: "Settings", routes: Iterable[Route]) -> None:
+    Args:
+        routes: all that a node answers.
+        asked_by_consoles: for routes of clients under which consoles ask, too: gives not None for their requests.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        routes: Iterable[Route],
+        asked_by_consoles: "Mapping[Route, Callable[[HttpRequest], object]]",
+    ) -> None:
         answered = {
             Audience.CLIENT: settings.api_compatibility_client,
             Audience.ADMIN: settings.api_compatibility_admin,
             Audience.CONSOLE: settings.api_compatibility_console,
         }
+        self._asked_by_consoles = asked_by_consoles
         self._off = {audience for audience, is_answered in answered.items() if not is_answered}
         self.retired: Final = frozenset(route for route in routes if self._off and audience_of(*route) in self._off)
         """The routes that nobody is answered on, apart from what consoles ask under the path of clients."""
@@ -123,7 +127,7 @@ class Compatibility:
         if not self._off:
             return None
         route = (request.method, request.path)
-        other = _ASKED_BY_CONSOLES.get(route)
+        other = self._asked_by_consoles.get(route)
         if other is not None and other(request) is not None:
             gone = Audience.CONSOLE if Audience.CONSOLE in self._off else None
         else:

@@ -150,6 +150,13 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
 ALL_ROUTES: Final = (*CORE_ROUTES, *ROUTES)
 """Method and path of everything that is answered, here or by the core."""
 
+ASKED_BY_CONSOLES: Final = {
+    ("GET", "/nacos/v1/cs/configs"): config_http.other_question,
+    ("POST", "/nacos/v1/cs/configs"): config_http.other_command,
+    ("DELETE", "/nacos/v1/cs/configs"): config_http.other_removal,
+}
+"""Of requests under paths of clients, which ones only consoles make: gives None for those of clients."""
+
 
 def _methods_of_paths() -> dict[str, tuple[str, ...]]:
     methods: dict[str, tuple[str, ...]] = {}
