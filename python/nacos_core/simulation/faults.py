@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from nacos_core.simulation import cuts
+from nacos_core.simulation.cuts import Link
 from nacos_core.simulation.subjects import Cluster, Host
 
 if TYPE_CHECKING:
@@ -143,10 +145,10 @@ class Faults:
     def _others(self, host: Host) -> list[str]:
         return [node_id for node_id in self._cluster.hosts if node_id != host.node_id]
 
-    def _links_of(self, host: Host) -> list[tuple[str, str]]:
-        return [link for other in self._others(host) for link in ((host.node_id, other), (other, host.node_id))]
+    def _links_of(self, host: Host) -> list[Link]:
+        return cuts.both_ways(host.node_id, self._others(host))
 
-    def _cut(self, links: list[tuple[str, str]]) -> bool:
+    def _cut(self, links: list[Link]) -> bool:
         cluster = self._cluster
         for link in links:
             cluster.links.cut(*link)
@@ -158,7 +160,7 @@ class Faults:
         self._mend_later(links, self._seconds(0.1))
         return bool(links)
 
-    def _mend_later(self, links: list[tuple[str, str]], seconds: float) -> None:
+    def _mend_later(self, links: list[Link], seconds: float) -> None:
         for link in links:
             self._timeline.after(seconds, self._cluster.links.mend, *link)
 
@@ -166,24 +168,13 @@ class Faults:
         return self._cut(self._links_of(host))
 
     def _split(self, host: Host) -> bool:
-        others = self._others(host)
-        self._chance.shuffle(others)
-        size = self._chance.randrange(len(others)) if others else 0
-        here, there = [host.node_id, *others[:size]], others[size:]
-        return self._cut([link for one in here for other in there for link in ((one, other), (other, one))])
+        return self._cut(cuts.split(self._chance, host.node_id, self._others(host)))
 
     def _cut_one_way(self, host: Host) -> bool:
-        inward = [(other, host.node_id) for other in self._others(host)]
-        is_outward = self._chance.random() < 0.5
-        return self._cut([(receiver, sender) for sender, receiver in inward] if is_outward else inward)
+        return self._cut(cuts.one_way(self._chance, host.node_id, self._others(host)))
 
     def _cut_link(self, host: Host) -> bool:
-        others = self._others(host)
-        if not others:
-            return False
-        other = self._chance.choice(others)
-        links = [(host.node_id, other), (other, host.node_id)]
-        return self._cut(links[: self._chance.randrange(1, 3)])
+        return self._cut(cuts.single(self._chance, host.node_id, self._others(host)))
 
     def _slow_links(self, host: Host) -> bool:
         links = self._links_of(host)
