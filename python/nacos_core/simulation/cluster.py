@@ -1,6 +1,5 @@
 """The nodes of one simulated cluster, and its operator, who adds, replaces and removes them."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from nacos_core.raft.configuration import (
 )
 from nacos_core.simulation.invariants import Invariants
 from nacos_core.simulation.links import LinkProfile, Links
+from nacos_core.simulation.members import Members
 from nacos_core.simulation.node import Host, NodeProfile, Process
 from nacos_core.simulation.timeline import Timeline
 
@@ -29,18 +29,17 @@ RETIREMENT_SECONDS: Final = 3.0
 """How long a removed node goes on before it is switched off."""
 
 
-class Cluster:
+class Cluster(Members[Process]):
     """Hosts by the ids of their nodes, in the order in which they came."""
 
     def __init__(
         self, timeline: Timeline, links: LinkProfile, node: NodeProfile, nodes_count: int, invariants: Invariants
     ) -> None:
         self.hosts: dict[str, Host] = {}
+        self.lost_ids: set[str] = set()
         self.invariants = invariants
         self.timeline = timeline
         self.links: Links[ReplicaMessage] = Links(timeline, links, self._deliver)
-        self.lost_ids: set[str] = set()
-        """Nodes whose disks are lost."""
         self.tasks: list[Change] = []
         """What the operator is to change, one after the other."""
         self._profile = node
@@ -57,23 +56,6 @@ class Cluster:
         self.timeline.after(OPERATOR_SECONDS, self._operate)
 
     # --- looked at -------------------------------------------------------------------------------------------------
-
-    def processes(self) -> Sequence[Process]:
-        """Those that run."""
-        return [host.process for host in self.hosts.values() if host.process is not None]
-
-    def leader(self) -> Process | None:
-        """Who leads in the newest term, as far as anybody does."""
-        leaders = [process for process in self.processes() if process.is_leader]
-        return max(leaders, key=lambda process: process.replica.machine.current_term, default=None)
-
-    def configuration(self) -> Configuration | None:
-        """The leader's, once it is committed."""
-        leader = self.leader()
-        if leader is None:
-            return None
-        state = leader.replica.machine.state
-        return state.configuration if state.commit_index >= state.configuration_index else None
 
     def may_lose(self, node_id: str) -> bool:
         """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it.

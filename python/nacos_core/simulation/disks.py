@@ -11,7 +11,7 @@ SEGMENT_BYTES: Final = 16 * 1024
 CACHE_BYTES: Final = 64 * 1024
 SLOW_SYNC_SHARE: Final = 0.002
 SYNC_SECONDS_MAX: Final = 3.0
-"""A disk that hangs longer is no disk: see the bounds in heal.py."""
+"""A disk that hangs longer is no disk: see the bounds in healing.py."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,11 +139,6 @@ class Process:
             trailing_entries_count=host.profile.trailing_entries_count,
         )
 
-    @property
-    def is_leader(self) -> bool:
-        """It leads, as far as it knows."""
-        return self.replica.is_leader
-
     # --- what happens ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:

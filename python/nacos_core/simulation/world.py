@@ -9,7 +9,7 @@ from nacos_core.simulation.clients import ClientProfile, Clients
 from nacos_core.simulation.cluster import Cluster
 from nacos_core.simulation.disks import DiskProfile
 from nacos_core.simulation.faults import FaultProfile, Faults
-from nacos_core.simulation.heal import Healing
+from nacos_core.simulation.healing import Healing
 from nacos_core.simulation.history import History
 from nacos_core.simulation.invariants import Invariants, Violation
 from nacos_core.simulation.links import LinkProfile

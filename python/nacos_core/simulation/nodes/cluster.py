@@ -1,7 +1,7 @@
 """The machines of one simulated cluster, and its operator, who adds, replaces, moves and removes them."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from nacos_core.errors import NacosCoreError
 from nacos_core.peers.addresses import parse_member
 from nacos_core.raft.configuration import AddMember, Configuration, Member, RemoveMember
 from nacos_core.simulation.invariants import Invariants, Violation
+from nacos_core.simulation.members import Members
 from nacos_core.simulation.node import NodeProfile
 from nacos_core.simulation.nodes.machine import Machine, Process, running
 from nacos_core.simulation.nodes.network import Wiring
@@ -35,7 +36,7 @@ class Task:
     after: Callable[[], None] = lambda: None
 
 
-class NodesCluster:
+class NodesCluster(Members[Process]):
     """Machines by the ids of their nodes, in the order in which they came."""
 
     def __init__(
@@ -50,10 +51,9 @@ class NodesCluster:
         greet: Callable[[Process, trio.Nursery], None],
     ) -> None:
         self.hosts: dict[str, Machine] = {}
+        self.lost_ids: set[str] = set()
         self.timeline = timeline
         self.links = wiring
-        self.lost_ids: set[str] = set()
-        """Nodes whose disks are lost."""
         self.tasks: list[Task] = []
         """What the operator is to do, one after the other."""
         self.invariants = invariants
@@ -76,23 +76,6 @@ class NodesCluster:
     def has_begun(self) -> bool:
         """A majority has the first configuration."""
         return len(self.invariants.committed_terms) > 1
-
-    def processes(self) -> Sequence[Process]:
-        """Those that run."""
-        return [host.process for host in self.hosts.values() if host.process is not None]
-
-    def leader(self) -> Process | None:
-        """Who leads in the newest term, as far as anybody does."""
-        leaders = [process for process in self.processes() if process.is_leader]
-        return max(leaders, key=lambda process: process.replica.machine.current_term, default=None)
-
-    def configuration(self) -> Configuration | None:
-        """The leader's, once it is committed."""
-        leader = self.leader()
-        if leader is None:
-            return None
-        state = leader.replica.machine.state
-        return state.configuration if state.commit_index >= state.configuration_index else None
 
     def may_lose(self, node_id: str) -> bool:
         """Whether no majority, by anybody's configuration, has lost its disks even then; the same for removing it.

@@ -1,13 +1,13 @@
 """After the faults stop: whatever has happened, the cluster must become whole again, serve, and be one."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 import trio
 
 from nacos_core.limits import LOCK_EXPIRY_SECONDS
-from nacos_core.simulation.heal import EQUAL_SECONDS, LEADER_SECONDS, SERVE_SECONDS, STEP_SECONDS
+from nacos_core.simulation.healing import EQUAL_SECONDS, LEADER_SECONDS, SERVE_SECONDS, STEP_SECONDS
 from nacos_core.simulation.history import History
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.clients import SERVICE, NodesClients, check_history, value_of
@@ -47,11 +47,11 @@ class NodesHealing:
 
     async def check(self) -> None:
         """Raises Violation: it did not heal."""
-        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._cluster.has_one_leader)
         await self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
-        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        await self._wait("one leader whom all members follow", LEADER_SECONDS, self._cluster.has_one_leader)
         self._clients.is_open = self._lockers.is_open = self._grays.is_open = self._quotas.is_open = False
-        for node_id in [process.node_id for process in self._members()]:
+        for node_id in [process.node_id for process in self._cluster.members()]:
             await self._try(f"a write at {node_id}", partial(self._call, self._clients.write, node_id, HEALED_KEY))
             await self._try(f"a read at {node_id}", partial(self._call, self._clients.read, node_id, HEALED_KEY))
             await self._try(f"a lock at {node_id}", partial(self._call, self._lockers.serve, node_id, HEALED_KEY))
@@ -84,23 +84,6 @@ class NodesHealing:
     async def _read_all(self, process: Process, key: str) -> bool:
         return await self._grays.read_all(process)
 
-    def _members(self) -> Sequence[Process]:
-        configuration = self._cluster.configuration()
-        members = () if configuration is None else configuration.node_ids
-        return [process for process in self._cluster.processes() if process.node_id in members]
-
-    def _has_one_leader(self) -> bool:
-        leader, configuration = self._cluster.leader(), self._cluster.configuration()
-        if leader is None or configuration is None:
-            return False
-        alive = [node_id for node_id in configuration.node_ids if node_id not in self._cluster.lost_ids]
-        members = self._members()
-        return len(members) == len(alive) and all(
-            process.replica.leader_id == leader.node_id
-            and process.replica.machine.current_term == leader.replica.machine.current_term
-            for process in members
-        )
-
     def _is_repaired(self) -> bool:
         configuration = self._cluster.configuration()
         if configuration is None or self._cluster.tasks:
@@ -114,7 +97,7 @@ class NodesHealing:
         )
 
     def _are_equal(self) -> bool:
-        leader, members = self._cluster.leader(), self._members()
+        leader, members = self._cluster.leader(), self._cluster.members()
         return (
             leader is not None
             and bool(members)
@@ -136,7 +119,7 @@ class NodesHealing:
         check_history(self._history, self._ledger)
         check_locks(self._history, self._ledger)
         values = self._ledger.state.values
-        members = self._members()
+        members = self._cluster.members()
         first = members[0]
         for process in members:
             self._quotas.check(self._ledger, process)
@@ -161,13 +144,4 @@ class NodesHealing:
 
     def _describe(self) -> str:
         to_do = ", ".join(task.what for task in self._cluster.tasks) or "nothing"
-        return "; ".join([*(_describe(process) for process in self._cluster.processes()), f"to do: {to_do}"])
-
-
-def _describe(process: Process) -> str:
-    replica = process.replica
-    return (
-        f"{process.node_id} {replica.machine.state.role.value} of {replica.leader_id or 'nobody'} in term "
-        f"{replica.machine.current_term}, committed {replica.commit_index} of {process.log.last_index}, "
-        f"applied {replica.last_applied}"
-    )
+        return f"{self._cluster.describe()}; to do: {to_do}"

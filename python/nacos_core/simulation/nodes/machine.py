@@ -257,11 +257,6 @@ class Process:
         return self.node.raft
 
     @property
-    def is_leader(self) -> bool:
-        """It leads, as far as it knows."""
-        return self.replica.is_leader
-
-    @property
     def is_syncing(self) -> bool:
         """The disk is at work."""
         return self.is_in_sync()

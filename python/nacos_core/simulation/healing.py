@@ -1,6 +1,6 @@
 """After the faults stop: whatever has happened, the cluster must become whole again, and serve."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from nacos_core.simulation.clients import Clients, Reading, Writing
@@ -24,9 +24,9 @@ class Healing:
 
     def check(self) -> None:
         """Raises Violation: it did not heal."""
-        self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        self._wait("one leader whom all members follow", LEADER_SECONDS, self._cluster.has_one_leader)
         self._wait("every lost node replaced and every change of members made", REPAIR_SECONDS, self._is_repaired)
-        self._wait("one leader whom all members follow", LEADER_SECONDS, self._has_one_leader)
+        self._wait("one leader whom all members follow", LEADER_SECONDS, self._cluster.has_one_leader)
         self._clients.is_open = False
         self._serve()
         self._wait("all members with all entries", EQUAL_SECONDS, self._are_equal)
@@ -37,25 +37,10 @@ class Healing:
         end = timeline.now + seconds
         while not is_so():
             if timeline.now >= end:
-                raise Violation("Heals", f"{seconds:g} s after the faults there is not {what}: {self._describe()}")
+                raise Violation(
+                    "Heals", f"{seconds:g} s after the faults there is not {what}: {self._cluster.describe()}"
+                )
             timeline.run_until(timeline.now + STEP_SECONDS)
-
-    def _members(self) -> Sequence[Process]:
-        configuration = self._cluster.configuration()
-        members = () if configuration is None else configuration.node_ids
-        return [process for process in self._cluster.processes() if process.node_id in members]
-
-    def _has_one_leader(self) -> bool:
-        leader, configuration = self._cluster.leader(), self._cluster.configuration()
-        if leader is None or configuration is None:
-            return False
-        alive = [node_id for node_id in configuration.node_ids if node_id not in self._cluster.lost_ids]
-        members = self._members()
-        return len(members) == len(alive) and all(
-            process.replica.leader_id == leader.node_id
-            and process.replica.machine.current_term == leader.replica.machine.current_term
-            for process in members
-        )
 
     def _is_repaired(self) -> bool:
         configuration = self._cluster.configuration()
@@ -66,7 +51,7 @@ class Healing:
 
     def _serve(self) -> None:
         """A write and a linearizable read at every member."""
-        for process in self._members():
+        for process in self._cluster.members():
             self._try_until_done(f"a write at {process.node_id}", self._writer(process))
             self._try_until_done(f"a read at {process.node_id}", self._reader(process))
 
@@ -82,7 +67,8 @@ class Healing:
         call = begin()
         while not call.is_done:
             if timeline.now >= end:
-                raise Violation("Heals", f"{SERVE_SECONDS:g} s were not enough for {what}: {self._describe()}")
+                now = self._cluster.describe()
+                raise Violation("Heals", f"{SERVE_SECONDS:g} s were not enough for {what}: {now}")
             timeline.run_until(timeline.now + STEP_SECONDS / 10)
             if call.is_answered and not call.is_done:
                 call = begin()
@@ -91,13 +77,13 @@ class Healing:
         leader = self._cluster.leader()
         return (
             leader is not None
-            and self._has_one_leader()
-            and all(process.replica.last_applied == leader.log.last_index for process in self._members())
+            and self._cluster.has_one_leader()
+            and all(process.replica.last_applied == leader.log.last_index for process in self._cluster.members())
         )
 
     def _check_states(self) -> None:
         """All members hold the same, with every write that a client was told of."""
-        members = self._members()
+        members = self._cluster.members()
         first = members[0].registers
         for process in members:
             registers = process.registers
@@ -105,14 +91,3 @@ class Healing:
                 raise Violation("Heals", f"{process.node_id} and {members[0].node_id} hold different states")
             if registers.position < self._clients.floor:
                 raise Violation("Heals", f"{process.node_id} has lost operations that clients were told of")
-
-    def _describe(self) -> str:
-        return "; ".join(_describe(process) for process in self._cluster.processes())
-
-
-def _describe(process: Process) -> str:
-    replica = process.replica
-    state = replica.machine.state
-    where = f"committed {replica.commit_index} of {process.log.last_index}, applied {replica.last_applied}"
-    leader_id = state.leader_id or "nobody"
-    return f"{process.node_id} {state.role.value} of {leader_id} in term {replica.machine.current_term}, {where}"
