@@ -1,6 +1,7 @@
 """Clients inside the process: they publish and read configurations at any node, and listen at all of them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -12,6 +13,7 @@ from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
 from nacos_core.simulation.history import Call, History
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.crowd import Crowd
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process, running
 from nacos_core.simulation.nodes.scheduling import TrioTimeline
@@ -26,7 +28,7 @@ def value_of(view: ConfigView | None) -> int:
     return 0 if view is None else int(view.content)
 
 
-class NodesClients:
+class NodesClients(Crowd):
     """All clients of a cluster.
 
     Args:
@@ -40,21 +42,18 @@ class NodesClients:
         calls: Calls,
         processes: Callable[[], Sequence[Process]],
     ) -> None:
-        self.is_open = True
-        """They go on calling."""
+        super().__init__(timeline, calls, processes)
         self.keys = [f"key{number}" for number in range(profile.keys_count)]
         self.heard: dict[tuple[str, int], dict[str, int]] = {}
         """By node and boot: what the listener of each key was told last."""
-        self._timeline = timeline
         self._profile = profile
-        self._calls = calls
-        self._processes = processes
 
     async def run(self) -> None:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
             for client in range(self._profile.clients_count):
-                nursery.start_soon(self._be_client, client, self._timeline.chance(f"client {client}"))
+                call = partial(self._call, client)
+                nursery.start_soon(self._call_on, f"client {client}", self._profile.pause_seconds, call)
 
     async def listen(self, process: Process, key: str) -> None:
         """Listens at one node until cancelled."""
@@ -105,23 +104,17 @@ class NodesClients:
             self._calls.history.calls.append(call)
         return is_done
 
-    async def _be_client(self, client: int, chance: Random) -> None:
-        while self.is_open:
-            await trio.sleep(chance.expovariate(1 / self._profile.pause_seconds))
-            processes = self._processes()
-            if not processes or not self.is_open:
-                continue
-            process = processes[chance.randrange(len(processes))]
-            key = self.keys[chance.randrange(len(self.keys))]
-            kind = chance.random()
-            if kind < REGISTER_SHARE:
-                await self._register(process, chance)
-            elif kind < 0.45:
-                await self.write(process, key, client)
-            elif kind < 0.6:
-                await self.swap(process, key, client)
-            else:
-                await self.read(process, key, client)
+    async def _call(self, client: int, process: Process, chance: Random) -> None:
+        key = self.keys[chance.randrange(len(self.keys))]
+        kind = chance.random()
+        if kind < REGISTER_SHARE:
+            await self._register(process, chance)
+        elif kind < 0.45:
+            await self.write(process, key, client)
+        elif kind < 0.6:
+            await self.swap(process, key, client)
+        else:
+            await self.read(process, key, client)
 
     async def _register(self, process: Process, chance: Random) -> None:
         """Persistent instances: not in the history, but the same everywhere at the end."""

@@ -12,6 +12,7 @@ import trio
 from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.crowd import Crowd
 from nacos_core.simulation.nodes.http import ABSENT, OK, ask
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process
@@ -32,7 +33,7 @@ CHANGE_PAUSES: Final = 2.0
 """How long the operator waits, in pauses of other clients."""
 
 
-class GrayClients:
+class GrayClients(Crowd):
     """One configuration, whose releases change all the time.
 
     Args:
@@ -47,29 +48,18 @@ class GrayClients:
         ledger: Ledger,
         processes: Callable[[], Sequence[Process]],
     ) -> None:
-        self.is_open = True
-        """They go on calling."""
-        self._timeline = timeline
+        super().__init__(timeline, calls, lambda: [each for each in processes() if each.nursery is not None])
         self._pause_seconds = profile.pause_seconds
-        self._calls = calls
         self._ledger = ledger
-        self._processes = processes
         self._published: list[int] = []
         """Values of which the operator knows that they were published, to some or to all."""
 
     async def run(self) -> None:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._change_now_and_then, self._timeline.chance("gray operator"))
+            nursery.start_soon(self._call_on, "gray operator", CHANGE_PAUSES * self._pause_seconds, self._change)
             for reader in range(READERS_COUNT):
-                nursery.start_soon(self._read_now_and_then, self._timeline.chance(f"gray reader {reader}"))
-
-    async def _change_now_and_then(self, chance: Random) -> None:
-        while self.is_open:
-            await trio.sleep(CHANGE_PAUSES * chance.expovariate(1 / self._pause_seconds))
-            process = self._any(chance)
-            if process is not None and self.is_open:
-                await self._change(process, chance)
+                nursery.start_soon(self._call_on, f"gray reader {reader}", self._pause_seconds, self._read_some)
 
     async def _change(self, process: Process, chance: Random) -> None:
         value, kind = self._calls.next_number(), chance.random()
@@ -95,13 +85,9 @@ class GrayClients:
         answered = [await self._read(process, ip, is_linearizable=True) for ip in ADDRESSES]
         return all(answered)
 
-    async def _read_now_and_then(self, chance: Random) -> None:
-        while self.is_open:
-            await trio.sleep(chance.expovariate(1 / self._pause_seconds))
-            process = self._any(chance)
-            if process is not None and self.is_open:
-                is_linearizable = chance.random() < 0.5
-                await self._read(process, chance.choice(ADDRESSES), is_linearizable=is_linearizable)
+    async def _read_some(self, process: Process, chance: Random) -> None:
+        is_linearizable = chance.random() < 0.5
+        await self._read(process, chance.choice(ADDRESSES), is_linearizable=is_linearizable)
 
     async def _read(self, process: Process, ip: str, *, is_linearizable: bool) -> bool:
         begin = process.replica.last_applied
@@ -120,10 +106,6 @@ class GrayClients:
                 f"{process.node_id} tells {ip} {value}; from entry {begin} to {end} it is one of {sorted(may_be)}",
             )
         return True
-
-    def _any(self, chance: Random) -> Process | None:
-        processes = [process for process in self._processes() if process.nursery is not None]
-        return processes[chance.randrange(len(processes))] if processes else None
 
 
 def _rule(name: str, chance: Random) -> dict[str, str]:

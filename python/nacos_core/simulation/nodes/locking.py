@@ -1,6 +1,7 @@
 """Clients that acquire locks at any node, and release them, too late, or never: the holder has died."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -10,6 +11,7 @@ from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.history import Call, History
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.crowd import Crowd
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process
 from nacos_core.simulation.nodes.scheduling import TrioTimeline
@@ -23,10 +25,9 @@ DEATHS_SHARE: Final = 0.25
 LATENESS: Final = 1.5
 """The longest that a holder works, in times of what it asked for."""
 WORK_SECONDS_MAX: Final = 3.0
-LOCK_CALLS: Final = ("acquire", "release")
 
 
-class LockClients:
+class LockClients(Crowd):
     """All clients that want locks.
 
     Args:
@@ -40,12 +41,8 @@ class LockClients:
         calls: Calls,
         processes: Callable[[], Sequence[Process]],
     ) -> None:
-        self.is_open = True
-        """They go on acquiring."""
-        self._timeline = timeline
+        super().__init__(timeline, calls, processes)
         self._profile = profile
-        self._calls = calls
-        self._processes = processes
         self._asked_ms: set[int] = set()
         self._served_count = 0
 
@@ -53,7 +50,8 @@ class LockClients:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
             for client in range(int(HOLDERS_SHARE * self._profile.clients_count)):
-                nursery.start_soon(self._be_client, 100 + client, self._timeline.chance(f"lock client {client}"))
+                hold = partial(self._hold, 100 + client)
+                nursery.start_soon(self._call_on, f"lock client {client}", self._profile.pause_seconds, hold)
 
     async def acquire(self, process: Process, key: str, held_ms: int, client: int = -1) -> Call:
         """One try; ``result`` is the token."""
@@ -93,24 +91,15 @@ class LockClients:
         await trio.sleep(held_ms / 1000)
         return is_done
 
-    async def _be_client(self, client: int, chance: Random) -> None:
-        while self.is_open:
-            await trio.sleep(chance.expovariate(1 / self._profile.pause_seconds))
-            process = self._any(chance)
-            if process is None or not self.is_open:
-                continue
-            key, held_ms = chance.choice(LOCK_KEYS), chance.choice(HELD_MS)
-            call = await self.acquire(process, key, held_ms, client)
-            if not call.result or chance.random() < DEATHS_SHARE:
-                continue
-            await trio.sleep(min(WORK_SECONDS_MAX, chance.random() * LATENESS * held_ms / 1000))
-            process = self._any(chance)
-            if process is not None and self.is_open:
-                await self.release(process, key, client)
-
-    def _any(self, chance: Random) -> Process | None:
-        processes = self._processes()
-        return processes[chance.randrange(len(processes))] if processes else None
+    async def _hold(self, client: int, process: Process, chance: Random) -> None:
+        key, held_ms = chance.choice(LOCK_KEYS), chance.choice(HELD_MS)
+        call = await self.acquire(process, key, held_ms, client)
+        if not call.result or chance.random() < DEATHS_SHARE:
+            return
+        await trio.sleep(min(WORK_SECONDS_MAX, chance.random() * LATENESS * held_ms / 1000))
+        at = self._any(chance)
+        if at is not None and self.is_open:
+            await self.release(at, key, client)
 
 
 def check_locks(history: History, ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from nacos_core.errors import CommandRefused, NacosCoreError
 from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
 from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.nodes.calls import Calls
+from nacos_core.simulation.nodes.crowd import Crowd
 from nacos_core.simulation.nodes.http import ask
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process, running
@@ -28,7 +29,7 @@ REMOVE_SHARE: Final = 0.2
 """The rest sets the quota."""
 
 
-class QuotaClients:
+class QuotaClients(Crowd):
     """All clients of that namespace.
 
     Args:
@@ -42,12 +43,8 @@ class QuotaClients:
         calls: Calls,
         processes: Callable[[], Sequence[Process]],
     ) -> None:
-        self.is_open = True
-        """They go on calling."""
-        self._timeline = timeline
+        super().__init__(timeline, calls, processes)
         self._pause_seconds = 2 * profile.pause_seconds
-        self._calls = calls
-        self._processes = processes
         self._told: list[tuple[int, bool]] = []
         """Of each publication of known outcome its value, and whether it was done."""
 
@@ -55,7 +52,7 @@ class QuotaClients:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
             for client in range(CLIENTS_COUNT):
-                nursery.start_soon(self._be_client, self._timeline.chance(f"quota client {client}"))
+                nursery.start_soon(self._call_on, f"quota client {client}", self._pause_seconds, self._call)
 
     def check(self, ledger: Ledger, process: Process) -> None:
         """Raises Violation: a client was told something else than came of it, or the node holds something else."""
@@ -69,20 +66,14 @@ class QuotaClients:
             if value != of_log:
                 raise Violation("Heals", f"{process.node_id} has {value} for {key}, the log says {of_log}")
 
-    async def _be_client(self, chance: Random) -> None:
-        while self.is_open:
-            await trio.sleep(chance.expovariate(1 / self._pause_seconds))
-            processes = self._processes()
-            if not processes or not self.is_open:
-                continue
-            process, kind = processes[chance.randrange(len(processes))], chance.random()
-            key = chance.choice(LIMITED_KEYS)
-            if kind < PUBLISH_SHARE:
-                await self._publish(process, key)
-            elif kind < PUBLISH_SHARE + REMOVE_SHARE:
-                await self._remove(process, key)
-            else:
-                await ask(process, "POST", CAPACITY_PATH, {"namespaceId": LIMITED, "quota": chance.choice(QUOTAS)})
+    async def _call(self, process: Process, chance: Random) -> None:
+        kind, key = chance.random(), chance.choice(LIMITED_KEYS)
+        if kind < PUBLISH_SHARE:
+            await self._publish(process, key)
+        elif kind < PUBLISH_SHARE + REMOVE_SHARE:
+            await self._remove(process, key)
+        else:
+            await ask(process, "POST", CAPACITY_PATH, {"namespaceId": LIMITED, "quota": chance.choice(QUOTAS)})
 
     async def _publish(self, process: Process, key: str) -> None:
         value, is_done = self._calls.next_number(), False
