@@ -1,6 +1,5 @@
 """One simulation: a cluster, its clients, its faults, and the verdict on what happened."""
 
-import traceback
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -11,10 +10,11 @@ from nacos_core.simulation.disks import DiskProfile
 from nacos_core.simulation.faults import FaultProfile, Faults
 from nacos_core.simulation.healing import Healing
 from nacos_core.simulation.history import History
-from nacos_core.simulation.invariants import Invariants, Violation
+from nacos_core.simulation.invariants import Invariants
 from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.node import NodeProfile
 from nacos_core.simulation.timeline import Timeline, Trace
+from nacos_core.simulation.verdict import Verdict
 
 CALLS_PER_SECOND_MIN: Final = 100 / 30
 """What is promised of 30 simulated seconds."""
@@ -50,24 +50,12 @@ class Profile:
 
 
 @dataclass(slots=True)
-class Report:
-    """What came of one seed."""
+class Report(Verdict):
+    """What clients and voters did."""
 
-    seed: int
-    failure: str = ""
-    """The rule that was broken and how; empty: none was."""
-    rule: str = ""
-    details: str = ""
-    simulated_seconds: float = 0.0
-    events_count: int = 0
-    messages_count: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-    calls_count: int = 0
     answered_count: int = 0
     unknown_count: int = 0
     elections_count: int = 0
-    digest: str = ""
-    """Of the trace, if there was one."""
     history: History = field(default_factory=History)
 
 
@@ -101,7 +89,7 @@ class Simulation:
     def run(self) -> Report:
         """Plays it to the end, or to the first thing that must not happen."""
         report = Report(self.seed, history=self.clients.history, faults=self.faults.counts)
-        try:
+        with report.judged(self.timeline, self.trace):
             self.cluster.start()
             self.timeline.run_until(self.seconds)
             # A seed whose faults left the clients little to do goes on until they have done enough.
@@ -111,18 +99,9 @@ class Simulation:
                 self.timeline.run_until(self.timeline.now + 1)
             self.faults.stop()
             Healing(self.cluster, self.clients).check()
-        except Violation as violation:
-            report.failure, report.rule = str(violation), violation.rule
-            report.details = traceback.format_exc()
-        except Exception as error:
-            report.failure, report.rule = f"{type(error).__name__}: {error}", type(error).__name__
-            report.details = traceback.format_exc()
-        report.simulated_seconds = self.timeline.now
-        report.events_count = self.timeline.events_count
         report.messages_count = self.cluster.links.sent_count
         report.calls_count = self.clients.calls_count
         report.answered_count = self.clients.answered_count
         report.unknown_count = self.clients.unknown_count
         report.elections_count = self.invariants.elections_count
-        report.digest = self.trace.digest if self.trace is not None else ""
         return report

@@ -1,6 +1,5 @@
 """One simulation: a cluster, its clients, its faults, and the verdict on what happened."""
 
-import traceback
 from dataclasses import dataclass, field
 from random import Random
 
@@ -10,9 +9,9 @@ from nacos_core.simulation.distro.facts import Facts
 from nacos_core.simulation.distro.faults import FaultProfile, Faults
 from nacos_core.simulation.distro.healing import Healing
 from nacos_core.simulation.distro.node import NodeProfile
-from nacos_core.simulation.invariants import Violation
 from nacos_core.simulation.links import LinkProfile
 from nacos_core.simulation.timeline import Timeline, Trace
+from nacos_core.simulation.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +46,13 @@ class DistroProfile:
 
 
 @dataclass(slots=True)
-class DistroReport:
-    """What came of one seed."""
+class DistroReport(Verdict):
+    """What was published and heard."""
 
-    seed: int
-    failure: str = ""
-    """The rule that was broken and how; empty: none was."""
-    rule: str = ""
-    details: str = ""
-    simulated_seconds: float = 0.0
-    events_count: int = 0
-    messages_count: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-    calls_count: int = 0
     pushes_count: int = 0
     repairs_count: int = 0
     converged_seconds: float = 0.0
     """From the end of the faults until all nodes had equal digests and equal lists for good."""
-    digest: str = ""
-    """Of the trace, if there was one."""
 
 
 class DistroSimulation:
@@ -110,23 +97,14 @@ class DistroSimulation:
     def run(self) -> DistroReport:
         """Plays it to the end, or to the first thing that must not happen."""
         report = DistroReport(self.seed, faults=self.faults.counts)
-        try:
+        with report.judged(self.timeline, self.trace):
             self.cluster.start()
             self.timeline.run_until(self.seconds)
             self.faults.stop()
             self.healing.check()
-        except Violation as violation:
-            report.failure, report.rule = str(violation), violation.rule
-            report.details = traceback.format_exc()
-        except Exception as error:
-            report.failure, report.rule = f"{type(error).__name__}: {error}", type(error).__name__
-            report.details = traceback.format_exc()
-        report.simulated_seconds = self.timeline.now
-        report.events_count = self.timeline.events_count
         report.messages_count = self.cluster.network.links.sent_count
         report.calls_count = self.cluster.operations_count
         report.pushes_count = self.cluster.pushes_count
         report.repairs_count = self.cluster.repairs_count
         report.converged_seconds = self.healing.converged_seconds
-        report.digest = self.trace.digest if self.trace is not None else ""
         return report

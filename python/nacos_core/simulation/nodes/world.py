@@ -1,7 +1,6 @@
 """One simulation with real nodes: a cluster, its clients, its faults, and the verdict on what happened."""
 
 import logging
-import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,24 +70,12 @@ class NodesSimulation(trio.abc.Instrument):
     def run(self) -> Report:
         """Plays it to the end, or to the first thing that must not happen. Not inside another run of trio."""
         report = self._report
-        try:
+        with report.judged(self.timeline, self.trace):
             with _quiet():
                 run(self._play, self.timeline.chance("scheduling"), self)
             if self._violation is not None:
                 raise self._violation
-        except Violation as violation:
-            report.failure, report.rule = str(violation), violation.rule
-            report.details = traceback.format_exc()
-        except Exception as error:
-            first = _first(error)
-            report.failure, report.rule = f"{type(first).__name__}: {first}", type(first).__name__
-            if isinstance(first, Violation):
-                report.failure, report.rule = str(first), first.rule
-            report.details = traceback.format_exc()
-        report.simulated_seconds = self.timeline.now
-        report.events_count = self.timeline.events_count
         report.elections_count = self.invariants.elections_count
-        report.digest = self.trace.digest if self.trace is not None else ""
         return report
 
     async def _play(self) -> None:
@@ -172,12 +159,6 @@ class NodesSimulation(trio.abc.Instrument):
                 if is_traced:
                     self.timeline.note(sender_id, f"-> {receiver_id} {describe(frame.message)}")
                 self.invariants.sending(host.process, receiver_id, frame.message)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 @contextmanager
