@@ -1,10 +1,9 @@
 """One node: puts the parts together, runs their tasks, and takes everything down again."""
 
-import base64
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ import trio
 
 from nacos_core import _core, keys, limits
 from nacos_core.cluster.settings import check_not_lonely, cluster_settings
-from nacos_core.commands import SetAdministrator
 from nacos_core.config.history import Retention
 from nacos_core.config.service import ConfigService
 from nacos_core.config.validation import Validation
@@ -34,7 +32,7 @@ from nacos_core.drivers.schemas import SchemaGate, SchemaProcess
 from nacos_core.drivers.stalls import Stalls
 from nacos_core.drivers.streams import Streams
 from nacos_core.drivers.udp import UdpPort
-from nacos_core.errors import NotReady, OutcomeUnknown, SettingsError, StartError
+from nacos_core.errors import SettingsError, StartError
 from nacos_core.identity import check_log_is_there, load_identity, remember_cluster, remember_joining
 from nacos_core.in_process import Configuration, Locking, Naming, Writes
 from nacos_core.namespaces.service import NamespaceService
@@ -353,10 +351,8 @@ class Node:
             start(self._health.run)
         quotas = QuotaSettings(self.settings, self._state_machine.quotas, self._writes, self.raft)
         await quotas.start(self._nursery)
-        if self.settings.auth and self.raft.machine.is_alone:
-            await self._ensure_administrator()
-        elif self.settings.auth:
-            start(self._keep_administrator)
+        if self.settings.auth:
+            self.generated_password = await self._start_administrator()
         self._is_ready = True
         self._hub.set_ready(True)
         self._settle()
@@ -652,33 +648,14 @@ class Node:
             now=trio.current_time,
         )
 
-    async def _ensure_administrator(self) -> None:
-        """The password that the environment gives always holds; without one, the first start makes one up."""
-        from nacos_core.auth.passwords import SALT_BYTES, hash_password, verify_password
-        from nacos_core.server.auth_http import ADMINISTRATOR
+    async def _start_administrator(self) -> str | None:
+        from nacos_core.drivers.administrator import AdministratorPassword
 
-        administrator = self._state_machine.administrator
         given = self.settings.admin_password
-        if administrator is not None and (
-            given is None or await trio.to_thread.run_sync(verify_password, given, administrator.password_hash)
-        ):
-            return
-        if given is None:
-            given = self.generated_password = base64.urlsafe_b64encode(self._entropy(18)).decode()
-        password_hash = await trio.to_thread.run_sync(hash_password, given, self._entropy(SALT_BYTES))
-        token_key = self._entropy(limits.KEY_BYTES_MIN)
-        await self._writes.apply(SetAdministrator(ADMINISTRATOR, password_hash, token_key))
-
-    async def _keep_administrator(self) -> None:
-        """In a cluster the leader sets the password that the environment gives; no node waits for that."""
-        done_in_term = 0
-        while self.settings.admin_password is not None:
-            term = self.raft.machine.current_term
-            if self.raft.is_leader and term != done_in_term:
-                with suppress(NotReady, OutcomeUnknown):
-                    await self._ensure_administrator()
-                    done_in_term = term
-            await trio.sleep(limits.ADMINISTRATOR_INTERVAL_SECONDS)
+        password = AdministratorPassword(
+            given, state_machine=self._state_machine, writes=self._writes, replica=self.raft, entropy=self._entropy
+        )
+        return await password.start(self._nursery)
 
 
 def _make_reactor(hub: _core.Hub, listeners: Listeners) -> _core.Reactor:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from nacos_core.limits import CREDENTIAL_CHARACTERS_MAX
+
+ADMINISTRATOR: Final = "nacos"
+"""The one user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nacos_core.auth.identity import login_of
+from nacos_core.auth.identity import ADMINISTRATOR, login_of
 from nacos_core.limits import TOKEN_TTL_SECONDS
 from nacos_core.server import pages
 from nacos_core.server.context import Context
@@ -14,7 +14,6 @@ from nacos_core.server.description import takes
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
 
-ADMINISTRATOR: Final = "nacos"
 TOKEN_WITHOUT_AUTHENTICATION: Final = "AUTH_DISABLED"
 _WRONG: Final = "User not found! Please check user exist or password is right!"
 
