@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nacos_core import clock, limits, settings
 from nacos_core.errors import NacosCoreError, SettingsError
@@ -22,6 +22,8 @@ TOOLS = {
     "simulate": "nacos_core.simulation.command",
 }
 """Commands with arguments of their own, by module; loaded when they are wanted."""
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as shells have it (128 and the number of the signal)."""
 
 
 def build_parser() -> "argparse.ArgumentParser":
@@ -53,10 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs until SIGTERM or Ctrl-C. Gives the exit code: 0 clean, 1 the node failed, 2 wrong settings."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in TOOLS:
-        from importlib import import_module
-
-        code: int = import_module(TOOLS[arguments[0]]).main(arguments[1:])
-        return code
+        return _use(arguments[0], arguments[1:])
     flags = vars(build_parser().parse_args(arguments))
     if flags.pop("version"):
         from nacos_core import __version__
@@ -79,6 +78,20 @@ def main(arguments: list[str] | None = None) -> int:
     except (NacosCoreError, OSError) as error:
         print(f"nacos-core: {error}", file=sys.stderr)
         return 1
+
+
+def _use(tool: str, arguments: list[str]) -> int:
+    from importlib import import_module
+
+    try:
+        code: int = import_module(TOOLS[tool]).main(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:  # before the tool heeds signals itself
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _run(chosen: settings.Settings) -> int:

@@ -1,6 +1,7 @@
 """The settings of a node: a flag beats the environment, which beats the file, which beats the default."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,6 +18,10 @@ ENVIRONMENT_PREFIX: Final = "NACOS_CORE_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 PORT_MAX: Final = 64_535
 """The gRPC port lies 1000 higher and must exist too."""
+OTHER_VARIABLES: Final = ("ADMIN_PASSWORD", "CLUSTER_SECRET", "CONFIG", "PASSWORD", "SERVER", "USERNAME")
+"""What the environment may hold beside the options; the last three are for the commands that ask a server."""
+_SERVICE_LINK: Final = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP).*)?)")
+"""What Kubernetes sets in every pod beside services whose names begin with nacos-core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,9 +266,18 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
             chosen[option.name] = option.parse(value)
         except ValueError as error:
             raise SettingsError(f"{source} = {value!r}: {error}") from None
+    _warn_of_unknown(environment)
     password = environment.get(ENVIRONMENT_PREFIX + "ADMIN_PASSWORD")
     secret = load_secret(chosen.get("cluster_secret_file"), environment, _logger.warning)
     return Settings(**chosen, admin_password=password or None, cluster_secret=secret)
+
+
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    known = {option.name.upper() for option in OPTIONS} | {*OTHER_VARIABLES}
+    for variable in sorted(environment):
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name != variable and name not in known and not _SERVICE_LINK.fullmatch(name):
+            _logger.warning("%s in the environment is no setting, and counts for nothing", variable)
 
 
 def _is_service_link(value: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -346,6 +348,33 @@ def test_a_reader_that_has_seen_enough_is_no_error(tool: Tool) -> None:
     assert get.returncode == 0
 
 
+def test_a_simulation_whose_reader_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    command = [*COMMAND, "simulate", "--trace"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_ctrl_c_ends_what_waits_for_a_content_and_a_simulation(tool: Tool) -> None:
+    reading = subprocess.Popen(
+        [*COMMAND, "config", "set", "a"], env=tool.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    tool.started.append(reading)
+    assert reading.stdin is not None
+    reading.stdin.write("begun")
+    reading.stdin.flush()
+    eventually(lambda: fcntl.ioctl(reading.stdin, termios.FIONREAD, bytes(4)) == bytes(4))  # it has read that
+    assert interrupted(reading) == (130, "")
+    simulating = tool.start("simulate", "--seeds", "100000")
+    assert simulating.stderr is not None
+    simulating.stderr.read(1)  # it says how far it is
+    assert interrupted(simulating)[0] == 130
+
+
 def test_who_may(start_node: StartNode, tmp_path: Path) -> None:
     node = start_node("--auth", "on", environment={"NACOS_CORE_ADMIN_PASSWORD": "a secret of tests"}, name="guarded")
     tool = Tool(node, tmp_path)
@@ -356,6 +385,8 @@ def test_who_may(start_node: StartNode, tmp_path: Path) -> None:
         for arguments in (["config", "get", "a"], ["config", "list"]):
             done = tool.run(*arguments, **environment)
             assert (done.returncode, done.stdout) == (1, ""), (arguments, environment)
+            assert "--username" in done.stderr
+            assert "{" not in done.stderr, "the words of the answer alone"
 
 
 def test_a_node_starts_without_the_client() -> None:

@@ -1,4 +1,4 @@
-"""``python -m nacos_core config`` and ``naming`` without a server; tests/process has them with one."""
+"""``python -m nacos_core config``, ``naming`` and ``cluster`` without a server; tests/process has them with one."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ def run(*arguments: str) -> int:
         ["config", "list", "--ca-file", "/no/such/file", "--server", "https://127.0.0.1:1"],
         ["config", "list", "--username", "nacos"],
         ["config", "set", "a", "--file", "/no/such/file"],
+        ["config", "set", "a", "--file", "/"],
+        ["config", "set", "a", "x", "--type", "ymal"],
+        ["config", "export", "/"],
+        ["config", "import", "/"],
         ["config", "set", "a", "x", "--file", "y"],
         ["config", "set", "a", "x", "--schema", "/no/such/file"],
         ["config", "set", "a", "x", "--cas", "y", "--create-only"],
@@ -48,6 +52,12 @@ def run(*arguments: str) -> int:
         ["naming", "watch", "a*b"],
         ["naming", "register", "s", "1.2.3.4:99999"],
         ["naming", "register", "s", "1.2.3.4:80", "--metadata", "novalue"],
+        ["naming", "register", "s", "1.2.3.4:80", "--weight", "nan"],
+        ["naming", "register", "s", "1.2.3.4:80", "--weight", "-1"],
+        ["cluster"],
+        ["cluster", "add"],
+        ["cluster", "list", "--server", "ftp://x"],
+        ["cluster", "list", "--timeout", "0"],
     ],
 )
 def test_wrong_arguments_end_with_a_code_of_their_own(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +65,8 @@ def test_wrong_arguments_end_with_a_code_of_their_own(arguments: list[str], caps
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err
+    assert "Errno" not in told.err
+    assert " _" not in told.err, "no name of the program's own"
 
 
 def test_a_file_that_is_no_text_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +77,7 @@ def test_a_file_that_is_no_text_is_not_published(tmp_path: Path, capsys: pytest.
     assert "schema is not UTF-8" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("tool", ["config", "naming"])
+@pytest.mark.parametrize("tool", ["config", "naming", "cluster"])
 def test_the_help_of_each_command_says_what_the_exit_codes_mean(tool: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tool, "--help") == 0
     told = capsys.readouterr().out
@@ -76,5 +88,6 @@ def test_the_help_of_each_command_says_what_the_exit_codes_mean(tool: str, capsy
         help_text = capsys.readouterr().out
         for code in (remote.DONE, remote.REFUSED, remote.USAGE, remote.UNREACHABLE, remote.UNKNOWN, remote.INTERRUPTED):
             assert re.search(rf"\b{code}\b", help_text.partition("Exit codes:")[2]), command
-        for option in ("--server", "--namespace", "--group", "--json", "--username", "--password", "--timeout"):
+        held = () if tool == "cluster" else ("--namespace", "--group")
+        for option in ("--server", "--json", "--username", "--password", "--timeout", *held):
             assert option in help_text

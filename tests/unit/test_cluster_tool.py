@@ -14,9 +14,11 @@ from nacos_core.embedded_cluster import _free_ports
 from nacos_core.node import run_node
 from nacos_core.settings import Settings
 from nacos_core.tools import cluster as tool
+from nacos_core.tools import remote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from nacos_core.embedded_cluster import EmbeddedCluster
 
@@ -31,8 +33,12 @@ async def cluster() -> AsyncIterator[EmbeddedCluster]:
 
 
 async def use(cluster: EmbeddedCluster, *arguments: str, at: int = 0) -> int:
-    command = [*arguments, "--server", cluster.addresses[at]]
-    return await trio.to_thread.run_sync(partial(tool.main, command))
+    return await do(*arguments, "--server", cluster.addresses[at])
+
+
+async def do(*arguments: str) -> int:
+    """As ``main`` does it, which is for the main thread."""
+    return await remote.told("cluster", partial(tool.carry_out, tool.build_parser().parse_args(arguments)))
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
@@ -113,19 +119,33 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(
     ):
         assert await use(cluster, *arguments) == 1
         assert reason in capsys.readouterr().err, arguments
-    assert tool.main(["list", "--server", "127.0.0.1:1"]) == 1
-    assert "cannot be reached" in capsys.readouterr().err
+    assert await do("list", "--server", "127.0.0.1:1") == remote.UNREACHABLE
+    assert "no server answers" in capsys.readouterr().err
+    assert await do("list", "--server", f"ftp://{cluster.addresses[0]}") == remote.USAGE
+
+
+async def test_the_password_of_the_administrator_is_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_node(Settings(port=0, data=tmp_path, auth=True, admin_password="a secret of tests")) as node:
+        assert await do("list", "--server", node.address) == remote.REFUSED
+        assert "--username" in capsys.readouterr().err
+        monkeypatch.setenv("NACOS_CORE_ADMIN_PASSWORD", "wrong")
+        assert await do("list", "--server", node.address) == remote.REFUSED
+        assert "password are wrong" in capsys.readouterr().err
+        said = ("--username", "nacos", "--password", "a secret of tests")
+        assert await do("list", "--server", node.address, *said) == 0
+        monkeypatch.setenv("NACOS_CORE_ADMIN_PASSWORD", "a secret of tests")
+        assert await do("list", "--server", node.address) == 0
 
 
 async def test_a_node_that_stands_alone_has_a_list_of_one_and_takes_nobody(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with nacos_core.open_node() as node:
-        command = partial(tool.main, ["list", "--server", node.address])
-        assert await trio.to_thread.run_sync(command) == 0
+        assert await do("list", "--server", node.address) == 0
         assert node.address in capsys.readouterr().out
-        command = partial(tool.main, ["add", "127.0.0.1:1", "--server", node.address])
-        assert await trio.to_thread.run_sync(command) == 1
+        assert await do("add", "127.0.0.1:1", "--server", node.address) == 1
         assert "stands alone" in capsys.readouterr().err
 
 

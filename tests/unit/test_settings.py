@@ -74,6 +74,16 @@ def test_the_variables_that_kubernetes_sets_for_a_service_of_this_name_are_no_se
     assert load({}, environment) == Settings()
 
 
+def test_a_variable_that_is_no_setting_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    of_kubernetes = ("SERVICE_PORT_HTTP", "PORT_8848_TCP_ADDR", "HEADLESS_SERVICE_HOST", "HEADLESS_PORT")
+    for name in ("ADMIN_PASSWORD", "CLUSTER_SECRET", "SERVER", "USERNAME", "PASSWORD", *of_kubernetes):
+        load({}, {f"NACOS_CORE_{name}": "long enough for a secret"})
+    assert caplog.messages == []
+    load({}, {"NACOS_CORE_AUTHENTICATION": "on", "NACOS_CORE": "1"})
+    assert len(caplog.messages) == 1
+    assert "NACOS_CORE_AUTHENTICATION" in caplog.messages[0]
+
+
 def test_the_password_comes_from_the_environment_and_is_never_shown() -> None:
     variables = {"NACOS_CORE_CLUSTER_SECRET": "hush-hush-hush-hush"}
     assert "hush" not in repr(load({}, variables))

@@ -324,11 +324,13 @@ def test_the_difference_between_two_events(node: NodeProcess) -> None:
     config = Config(node)
     config.publish("a\n2\nb\n")
     config.publish("a\n3\nb\n")
-    newest, _, removed, *_ = config.ids()
+    newest, made, removed, *_ = config.ids()
     for path in V3:
         text = config.v3(f"{path}/diff", **{"from": removed, "to": newest}).json["data"]
-        names = f"--- {config.data_id} of event {removed}\n+++ {config.data_id} of event {newest}\n"
+        names = f"--- {config.data_id} before event {removed}\n+++ {config.data_id} before event {newest}\n"
         assert text == names + "@@ -1 +1,3 @@\n-2\n\\ No newline at end of file\n+a\n+2\n+b\n"
+        text = config.v3(f"{path}/diff", **{"from": made}).json["data"]
+        assert text.startswith(f"--- {config.data_id} after event {made}\n+++ {config.data_id} now\n")
         text = config.v3(f"{path}/diff", **{"from": newest}).json["data"]
         assert text.endswith("@@ -1,3 +1,3 @@\n a\n-2\n+3\n b\n")
         assert config.v3(f"{path}/diff", **{"from": newest, "to": newest}).json["data"] == ""

@@ -17,7 +17,7 @@ from nacos_core.client.errors import AccessDenied, NotFound, ServerRefused, Unre
 from nacos_core.client.login import Login
 from nacos_core.client.servers import ServerAddress
 from nacos_core.client.tls import Tls
-from nacos_core.config.difference import unified
+from nacos_core.config.difference import content_name, unified
 from nacos_core.config.rules import DEFAULT_NAMESPACE
 from nacos_core.errors import OutcomeUnknown
 from nacos_core.naming.model import DEFAULT_GROUP
@@ -219,10 +219,28 @@ class Admin:
             NotFound: there is no such event of this configuration.
             Unreachable, ServerRefused.
         """
-        before = (await self.event(data_id, old, group=group)).content or ""
-        after = now if new is None else (await self.event(data_id, new, group=group)).content or ""
-        name = f"{data_id} now" if new is None else f"{data_id} of event {new}"
-        return unified(before, after, f"{data_id} of event {old}", name)
+        before, before_name = await self._shown(data_id, old, group)
+        after, after_name = (now, f"{data_id} now") if new is None else await self._shown(data_id, new, group)
+        return unified(before, after, before_name, after_name)
+
+    async def ask(self, method: str, path: str, names: Mapping[str, str]) -> Any:
+        """The data of the answer to a request of 3.x that has no method of its own here. POST sends a form.
+
+        Raises:
+            NotFound: there is no such path, or what is asked for is not there.
+            OutcomeUnknown: something was to be changed, and nobody said what became of it.
+            Unreachable, ServerRefused.
+        """
+        try:
+            if method == "POST":
+                return await self._send(method, path, form=names)
+            return await self._send(method, path, query=names)
+        except _NoSuchPath as error:
+            raise NotFound(str(error), 404) from None
+
+    async def _shown(self, data_id: str, id: str, group: str) -> tuple[str, str]:
+        event = await self.event(data_id, id, group=group)
+        return event.content or "", content_name(data_id, id, event.operation)
 
     async def export(
         self, file: IO[bytes], *, data_id: str = "", group: str = "", progress: Progress = lambda done, whole: None
@@ -341,7 +359,8 @@ def _data(status: int, body: bytes) -> Any:
     if code is None or (status in (404, 405, 410, 501) and code == status):
         if status == 200 and isinstance(answer, dict):
             return answer  # 1.x, bare
-        text = body.decode(errors="replace").strip()[:200] or f"HTTP status {status}"
+        said = answer.get("message") if isinstance(answer, dict) else None
+        text = str(said or body.decode(errors="replace").strip()[:200] or f"HTTP status {status}")
         if status in (401, 403):
             raise AccessDenied(text, status)
         if status in (404, 405, 410, 501):

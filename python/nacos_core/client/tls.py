@@ -32,7 +32,9 @@ def tls_for(servers: Iterable[ServerAddress], ca_file: str | os.PathLike[str] | 
         return None
     try:
         http, grpc = (ssl.create_default_context(cafile=ca_file) for _ in range(2))
-    except OSError as error:  # ssl.SSLError is one
+    except ssl.SSLError as error:
         raise SettingsError(f"{os.fspath(ca_file or '')} has no certificates in it: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"cannot read {os.fspath(ca_file or '')}: {error.strerror}") from None
     grpc.set_alpn_protocols(["h2"])
     return Tls(http, grpc)

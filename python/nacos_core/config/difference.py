@@ -11,6 +11,11 @@ _Step: TypeAlias = tuple[str, int, int, int, int]
 _CONTEXT_LINES = 3
 
 
+def content_name(data_id: str, event_id: object, operation: str) -> str:
+    """What the content is that an event shows: what was before it, except of I, which shows what came."""
+    return f"{data_id} {'after' if operation.strip() == 'I' else 'before'} event {event_id}"
+
+
 def unified(old: str, new: str, old_name: str, new_name: str) -> str:
     """As ``diff -u`` writes it; empty if they are equal.
 

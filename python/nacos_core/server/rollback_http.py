@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nacos_core.commands import RollbackConfig
-from nacos_core.config.difference import unified
+from nacos_core.config.difference import content_name, unified
 from nacos_core.config.rules import ParameterRefused
 from nacos_core.errors import CommandRefused, NacosCoreError, OverQuota
 from nacos_core.proposals import Result
@@ -53,10 +53,10 @@ def difference(context: Context, request: "HttpRequest") -> None:
     try:
         key = key_of(V3, request)
         old_event = _event(context, key, integer(V3, request, "from"))
-        old, old_name = old_event.config.content, f"{key[2]} of event {old_event.id}"
+        old, old_name = _shown(old_event)
         if to := request.parameters.get("to"):
             new_event = _event(context, key, integer_in("to", to))
-            new, new_name = new_event.config.content, f"{key[2]} of event {new_event.id}"
+            new, new_name = _shown(new_event)
         else:
             config = context.hub.get_config(*key)
             new, new_name = (b"" if config is None else config.content), f"{key[2]} now"
@@ -69,6 +69,10 @@ def difference(context: Context, request: "HttpRequest") -> None:
         answer(V3, context, request, text)
 
     answer_later(V3, context, request, work)
+
+
+def _shown(event: "HistoryEvent") -> tuple[bytes, str]:
+    return event.config.content, content_name(event.data_id, event.id, event.operation)
 
 
 def _event(context: Context, key: tuple[str, str, str], id: int) -> "HistoryEvent":

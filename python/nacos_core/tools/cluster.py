@@ -1,78 +1,89 @@
 """``python -m nacos_core cluster``: who the members are, and how they are changed."""
 
 import argparse
-import json
 import os
-import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from nacos_core.tools.server import Refused, Server
+from nacos_core.config.rules import DEFAULT_NAMESPACE
+from nacos_core.tools import remote
+from nacos_core.tools.remote import DONE, administer, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from nacos_core.client.admin import Admin
 
 MEMBER_PATH = "/nacos/v3/admin/core/cluster/member"
+PATIENCE_SECONDS = 10.0
+"""A member that is taken in is asked first, and the log has to say so."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """One subcommand for each thing that can be done."""
+    epilog = f"{remote.EPILOG} NACOS_CORE_ADMIN_PASSWORD is the password of nacos where no other is given."
     parser = argparse.ArgumentParser(
         prog="nacos-core cluster",
         description="Shows and changes the members of a running cluster, through any of them.",
-        epilog="With authentication on, the password of nacos is taken from NACOS_CORE_ADMIN_PASSWORD.",
+        epilog=epilog,
     )
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--server", metavar="URL", default="http://127.0.0.1:8848", help="any member (%(default)s)")
-    common.add_argument("--json", action="store_true", help="print what the server says as it is")
+    common = remote.server_options(PATIENCE_SECONDS)
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|add|remove|transfer")
-    commands.add_parser("list", parents=[common], help="the members, who leads, and how far behind each is")
-    add = commands.add_parser("add", parents=[common], help="take in an empty node, or give a learner its vote")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[common], help=help, description=help, epilog=epilog)
+
+    command("list", "the members, who leads, and how far behind each is")
+    add = command("add", "take in an empty node, or give a learner its vote")
     add.add_argument("member", metavar="HOST:PORT", help="where it waits; it was started with --join or --cluster")
-    remove = commands.add_parser("remove", parents=[common], help="take out a member for good")
-    remove.add_argument("member", metavar="ID|HOST:PORT")
-    transfer = commands.add_parser("transfer", parents=[common], help="have another voter lead")
+    command("remove", "take out a member for good").add_argument("member", metavar="ID|HOST:PORT")
+    transfer = command("transfer", "have another voter lead")
     transfer.add_argument("member", metavar="ID|HOST:PORT", nargs="?", default="", help="the best one if left out")
     return parser
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code: 0 done, 1 refused or not reached, 2 wrong arguments."""
+    """The exit code, as ``remote`` explains them."""
     chosen = build_parser().parse_args(arguments)
-    server = Server(chosen.server, os.environ.get("NACOS_CORE_ADMIN_PASSWORD"))
-    try:
-        answer = _do(server, chosen)
-    except Refused as error:
-        print(f"nacos-core cluster {chosen.command}: {error}", file=sys.stderr)
-        return 1
+    return remote.run(f"cluster {chosen.command}", partial(carry_out, chosen))
+
+
+async def carry_out(chosen: argparse.Namespace) -> int:
+    """Does what the arguments say, and prints the answer."""
+    password = os.environ.get("NACOS_CORE_ADMIN_PASSWORD")
+    if password and chosen.username is None and chosen.password is None:
+        chosen.username, chosen.password = "nacos", password
+    async with administer(chosen, DEFAULT_NAMESPACE) as admin:
+        answer = await _ask(admin, chosen)
     if chosen.json:
-        print(json.dumps(answer, indent=2))
+        say_json(answer)
     elif chosen.command == "list":
         _print_members(answer)
     else:
-        print("done" if chosen.command != "transfer" else "begun")
-    return 0
+        say("done" if chosen.command != "transfer" else "begun")
+    return DONE
 
 
-def _do(server: Server, chosen: argparse.Namespace) -> Any:
+async def _ask(admin: "Admin", chosen: argparse.Namespace) -> Any:
     match chosen.command:
         case "list":
-            members = server.ask("GET", "/nacos/v3/admin/core/cluster/node/list", {})
-            return {"members": members, "raft": server.ask("GET", "/nacos/v3/admin/core/raft/state", {})}
+            members = await admin.ask("GET", "/nacos/v3/admin/core/cluster/node/list", {})
+            return {"members": members, "raft": await admin.ask("GET", "/nacos/v3/admin/core/raft/state", {})}
         case "add":
-            return server.ask("POST", MEMBER_PATH, {"address": chosen.member})
+            return await admin.ask("POST", MEMBER_PATH, {"address": chosen.member})
         case "remove":
-            return server.ask("DELETE", MEMBER_PATH, {"member": chosen.member})
+            return await admin.ask("DELETE", MEMBER_PATH, {"member": chosen.member})
         case _:
-            return server.ask("POST", "/nacos/v3/admin/core/raft/transfer", {"member": chosen.member})
+            named = {"member": chosen.member} if chosen.member else {}
+            return await admin.ask("POST", "/nacos/v3/admin/core/raft/transfer", named)
 
 
 def _print_members(answer: Any) -> None:
     raft = answer["raft"]
     behind = {follower["nodeId"]: follower["lag"] for follower in raft["followers"]}
-    rows = [("ADDRESS", "ID", "PART", "STATE", "BEHIND")]
+    rows = []
     for member in answer["members"]:
         info = member["extendInfo"]
         part = "leader" if info["leader"] else info["part"]
         lag = behind.get(info["nodeId"])
         rows.append((member["address"] or "-", info["nodeId"], part, member["state"], "" if lag is None else str(lag)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    print(f"cluster {raft['clusterId']}, term {raft['term']}, committed up to entry {raft['commitIndex']}")
+    say_table(("ADDRESS", "ID", "PART", "STATE", "BEHIND"), rows)
+    say(f"cluster {raft['clusterId']}, term {raft['term']}, committed up to entry {raft['commitIndex']}")

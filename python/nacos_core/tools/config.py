@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nacos_core.config.rules import TYPES
 from nacos_core.errors import SettingsError
 from nacos_core.naming.model import DEFAULT_GROUP
 from nacos_core.tools import remote
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     change = command("set", "publish the content that is given, of a file, or of stdin", "data_id")
     change.add_argument("content", metavar="CONTENT", nargs="?", help="- or left out: stdin")
     change.add_argument("--file", metavar="FILE", type=Path, help="the content is in this file")
-    change.add_argument("--type", help="text, json, xml, yaml, html, properties or toml")
+    change.add_argument("--type", metavar="TYPE", choices=sorted(TYPES), help=", ".join(sorted(TYPES)))
     change.add_argument("--cas", metavar="MD5", default="", help="only if this is the md5 of what is there now")
     change.add_argument("--create-only", action="store_true", help="only if nothing is there")
     change.add_argument("--encrypted-data-key", metavar="KEY", default="", help="of a content that is encrypted")
@@ -64,7 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     history = command("history", "list what happened to a configuration, the newest first", "data_id")
     history.add_argument("--count", type=int, default=100, help="how many events (%(default)s)")
     command("rollback", "make a configuration what it was before an event", "data_id", "event")
-    difference = command("diff", "what is different between two events, or one and what is there now", "data_id", "old")
+    between = "what is different between before an event and before another one, or now; an event that made it: after"
+    difference = command("diff", between, "data_id", "old")
     difference.add_argument("new", metavar="NEW", nargs="?", help="left out: what is there now")
     export = command("export", "write an archive of a namespace, or of one group or data id", group="")
     export.add_argument("file", metavar="FILE", type=Path)
@@ -79,6 +81,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """The exit code, as ``remote`` explains them."""
     chosen = build_parser().parse_args(arguments)
+    if chosen.command == "set" and chosen.file is None and chosen.content in (None, "-"):
+        chosen.content = sys.stdin.buffer.read()  # here, where Ctrl-C ends it
     does = {
         "get": _get,
         "set": _set,
@@ -134,19 +138,18 @@ def _content(chosen: argparse.Namespace) -> str:
         raise SettingsError("the content is given twice: as an argument and with --file")
     if chosen.file is not None:
         return _text_of(chosen.file, "content")
-    try:
-        return sys.stdin.buffer.read().decode() if chosen.content in (None, "-") else str(chosen.content)
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"the content is not UTF-8: {error}") from None
+    return _decoded(chosen.content, "content") if isinstance(chosen.content, bytes) else str(chosen.content)
 
 
 def _text_of(file: Path, what: str) -> str:
+    return _decoded(remote.read_bytes(file), what)
+
+
+def _decoded(content: bytes, what: str) -> str:
     try:
-        return file.read_bytes().decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise SettingsError(f"the {what} is not UTF-8: {error}") from None
-    except OSError as error:
-        raise SettingsError(str(error)) from None
 
 
 async def _remove(chosen: argparse.Namespace) -> int:
@@ -158,7 +161,7 @@ async def _remove(chosen: argparse.Namespace) -> int:
 
 async def _list(chosen: argparse.Namespace) -> int:
     found, bar = [], ProgressBar("listed")
-    async with administer(chosen) as admin:
+    async with administer(chosen, chosen.namespace) as admin:
         pages = admin.search(
             data_id=chosen.data_id,
             group=chosen.group,
@@ -196,7 +199,7 @@ async def _watch(chosen: argparse.Namespace) -> int:
 
 
 async def _history(chosen: argparse.Namespace) -> int:
-    async with administer(chosen) as admin:
+    async with administer(chosen, chosen.namespace) as admin:
         events = await admin.history(chosen.data_id, group=chosen.group, count=chosen.count)
     if chosen.json:
         say_json([msgspec.to_builtins(each) for each in events])
@@ -207,7 +210,7 @@ async def _history(chosen: argparse.Namespace) -> int:
 
 
 async def _roll_back(chosen: argparse.Namespace) -> int:
-    async with administer(chosen) as admin:
+    async with administer(chosen, chosen.namespace) as admin:
         md5 = await admin.roll_back(chosen.data_id, chosen.event, group=chosen.group)
     say_json({"md5": md5}) if chosen.json else say(md5 or "removed, as it was before")
     return DONE
@@ -219,7 +222,7 @@ async def _difference(chosen: argparse.Namespace) -> int:
         async with connect(chosen) as client:
             config = await client.config.get(chosen.data_id, group=chosen.group)
         now = "" if config is None else config.content
-    async with administer(chosen) as admin:
+    async with administer(chosen, chosen.namespace) as admin:
         text = await admin.difference(chosen.data_id, chosen.old, chosen.new, now, group=chosen.group)
     if chosen.json:
         say_json({"diff": text})
@@ -231,14 +234,16 @@ async def _difference(chosen: argparse.Namespace) -> int:
 
 async def _export(chosen: argparse.Namespace) -> int:
     """The file is there with everything in it, or as it was before."""
-    bar = ProgressBar("export")
-    bar.wait()
     folder = chosen.file.absolute().parent
     if not folder.is_dir():
         raise SettingsError(f"there is no folder {folder}")
+    if chosen.file.is_dir():
+        raise SettingsError(f"{chosen.file} is a folder: name a file in it")
+    bar = ProgressBar("export")
+    bar.wait()
     with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{chosen.file.name}.", delete=False) as file:
         try:
-            async with administer(chosen) as admin:
+            async with administer(chosen, chosen.namespace) as admin:
                 count = await admin.export(file, data_id=chosen.data_id, group=chosen.group, progress=bar)
             file.flush()
             os.fsync(file.fileno())
@@ -253,13 +258,10 @@ async def _export(chosen: argparse.Namespace) -> int:
 
 
 async def _import(chosen: argparse.Namespace) -> int:
-    try:
-        content = chosen.file.read_bytes()
-    except OSError as error:
-        raise SettingsError(str(error)) from None
+    content = remote.read_bytes(chosen.file)
     bar = ProgressBar("import")
     try:
-        async with administer(chosen) as admin:
+        async with administer(chosen, chosen.namespace) as admin:
             said = await admin.import_(content, policy=chosen.policy.upper(), progress=bar)
     finally:
         bar.end()

@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         each.add_argument("service", metavar="SERVICE")
         each.add_argument("address", metavar="IP:PORT")
         each.add_argument("--cluster", default="DEFAULT", help="(%(default)s)")
-    register.add_argument("--weight", type=float, default=1.0, help="(%(default)s)")
+    register.add_argument("--weight", type=remote.number(0, 10_000), default=1.0, help="(%(default)s)")
     register.add_argument("--metadata", metavar="NAME=VALUE", action="append", default=[], help="may be repeated")
     register.add_argument("--persistent", action="store_true", help="it stays until it is deregistered")
     listing = command("list", "list the instances of a service, or the services of a group")
