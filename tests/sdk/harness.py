@@ -15,18 +15,30 @@ is shown on failures. An instance is always whole, in both directions: `{"ip", "
 |---|---|---|
 | register | service, group, instance | true, or false if the library reports failure |
 | batch_register | service, group, instances | the same |
+| update | service, group, instance | the same; by registering it again if the library has no call for it |
 | deregister | service, group, instance | the same |
+| batch_deregister | service, group, instances | the same |
 | instances | service, group | all that the library lists, by a call to the server if it leaves the choice |
 | select_healthy | service, group | the healthy ones, by the library's own selection if it has one |
+| of_cluster | service, group, cluster | all of that cluster that the library lists |
+| select_one | service, group | a healthy one, chosen by the library |
 | services | group, page, page_size | {"count": n, "names": [...]} |
 | subscribe | service, group | true; then `{"event": "instances", "service", "group", "instances"}` for every change |
+| unsubscribe | service, group | true |
+| server_is_up | | whether the library says so |
 | publish | data_id, group, content | true or false |
+| publish_as | data_id, group, content, type | the same |
+| publish_beta | data_id, group, content, ips | the same |
 | publish_cas | data_id, group, content, md5 | the same; false (or an error) when the md5 is not the stored one |
 | get | data_id, group | the content, or null where there is none |
 | remove | data_id, group | true or false |
 | listen | data_id, group | true; then `{"event": "config", "data_id", "group", "content"}`, content null when removed |
+| get_and_listen | data_id, group | the content, or null; then as for listen |
+| unlisten | data_id, group | true |
+| search | data_id (a pattern), group | data ids |
 | watch_services | pattern, group | keys of services; then `{"event": "watch", "name", "group", "change"}` for each |
 | watch_configs | pattern, group | keys of configurations, `data_id+group+namespace`; then the same |
+| unwatch_services, unwatch_configs | pattern, group | true |
 | lock | key, held_ms | whether it was free |
 | unlock | key | whether it was held |
 """
@@ -89,6 +101,8 @@ class ClientKind:
     configuration that was absent (`hears_creation`), of a removed configuration (`hears_removal`)."""
     listens_after: Allowance = Allowance(0.5, "")
     """From the library's answer to `listen` to the moment when the server surely knows of the listener."""
+    leaves_after: Allowance = Allowance(0.5, "")
+    """From the library's answer to `unsubscribe`, `unlisten` or `unwatch` to the moment when it tells nothing more."""
     vanishes: Allowance = Allowance(3.0, "")
     """From the kill of a client to the moment when subscribers are told."""
     recovers: Allowance = Allowance(20.0, "")
@@ -267,6 +281,12 @@ class Client:
     def batch_register(self, service: str, several: list[Instance], group: str = GROUP) -> Any:
         return self.call("batch_register", service=service, group=group, instances=several)
 
+    def update(self, service: str, one: Instance, group: str = GROUP) -> Any:
+        return self.call("update", service=service, group=group, instance=one)
+
+    def batch_deregister(self, service: str, several: list[Instance], group: str = GROUP) -> Any:
+        return self.call("batch_deregister", service=service, group=group, instances=several)
+
     def deregister(self, service: str, one: Instance, group: str = GROUP) -> Any:
         return self.call("deregister", service=service, group=group, instance=one)
 
@@ -276,12 +296,27 @@ class Client:
     def select_healthy(self, service: str, group: str = GROUP) -> list[Instance]:
         return list(self.call("select_healthy", service=service, group=group))
 
+    def of_cluster(self, service: str, cluster: str, group: str = GROUP) -> list[Instance]:
+        return list(self.call("of_cluster", service=service, group=group, cluster=cluster))
+
+    def select_one(self, service: str, group: str = GROUP) -> Instance:
+        return dict(self.call("select_one", service=service, group=group))
+
     def services(self, group: str, page: int = 1, page_size: int = 100) -> dict[str, Any]:
         return dict(self.call("services", group=group, page=page, page_size=page_size))
 
     def subscribe(self, service: str, group: str = GROUP) -> Subscription:
         self.call("subscribe", service=service, group=group)
         return Subscription(self, service, group)
+
+    def unsubscribe(self, service: str, group: str = GROUP) -> Any:
+        return self.call("unsubscribe", service=service, group=group)
+
+    def publish_as(self, data_id: str, content: str, type: str, group: str = GROUP) -> Any:
+        return self.call("publish_as", data_id=data_id, group=group, content=content, type=type)
+
+    def publish_beta(self, data_id: str, content: str, ips: str, group: str = GROUP) -> Any:
+        return self.call("publish_beta", data_id=data_id, group=group, content=content, ips=ips)
 
     def publish(self, data_id: str, content: str, group: str = GROUP) -> Any:
         return self.call("publish", data_id=data_id, group=group, content=content)
@@ -300,10 +335,16 @@ class Client:
         self.call("listen", data_id=data_id, group=group)
         return Listener(self, data_id, group)
 
+    def unlisten(self, data_id: str, group: str = GROUP) -> Any:
+        return self.call("unlisten", data_id=data_id, group=group)
+
     def watch(self, what: str, pattern: str, group: str = GROUP) -> PatternWatch:
         """``what``: services or configs."""
         keys = self.call(f"watch_{what}", pattern=pattern, group=group)
         return PatternWatch(self, sorted(keys))
+
+    def unwatch(self, what: str, pattern: str, group: str = GROUP) -> Any:
+        return self.call(f"unwatch_{what}", pattern=pattern, group=group)
 
     def lock(self, key: str, held_ms: int = 60_000) -> Any:
         return self.call("lock", key=key, held_ms=held_ms)

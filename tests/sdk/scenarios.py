@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from typing import TYPE_CHECKING, ClassVar
+from urllib.request import Request, urlopen
 
 import pytest
 
-from harness import HEAR_WITHIN_S, PAUSE_S, Client, ClientError, ClientKind, Instance, instance, unique
+from harness import GROUP, HEAR_WITHIN_S, PAUSE_S, Client, ClientError, ClientKind, Instance, instance, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NO_MD5 = "0" * 32
+SILENT_S = 1.5
+"""Longer than what is told takes: changes are gathered for half a second."""
 
 
 def md5(content: str) -> str:
@@ -82,6 +85,40 @@ class Scenarios:
         assert alice.batch_register(service, batch[:1])
         lists(bob, service, batch[:1])
 
+    def test_a_part_of_a_batch_is_deregistered(self, alice: Client, bob: Client) -> None:
+        self.needs("batch_register", "batch_deregister")
+        service = unique("batch")
+        batch = [instance(7001), instance(7002, weight=3.0), instance(7003)]
+        assert alice.batch_register(service, batch)
+        lists(bob, service, batch)
+        assert alice.batch_deregister(service, batch[1:])
+        lists(bob, service, batch[:1])
+
+    def test_an_instance_is_changed_by_its_registrant(self, alice: Client, bob: Client) -> None:
+        service = unique("changed")
+        assert alice.register(service, instance(7001, metadata={"version": "1", "zone": "a"}))
+        changed = instance(7001, weight=0.5, metadata={"version": "2"})
+        assert alice.update(service, changed)
+        lists(bob, service, [changed])
+
+    def test_instances_of_one_cluster_are_listed(self, alice: Client, bob: Client) -> None:
+        service = unique("clusters")
+        east, west = instance(7001, cluster="east"), instance(7002, cluster="west")
+        assert alice.register(service, east)
+        assert bob.register(service, west)
+        lists(bob, service, [east, west])
+        assert alice.of_cluster(service, "west") == [west]
+        assert alice.of_cluster(service, "north") == []
+
+    def test_one_healthy_instance_is_selected(self, start: Callable[[], Client], alice: Client, bob: Client) -> None:
+        self.needs("select_one")
+        service = unique("one")
+        carol = start().wait_ready() if self.kind.beats else bob  # the first beat of a new client is seconds away
+        assert alice.register(service, instance(7001))
+        assert carol.register(service, instance(7002, healthy=False))
+        lists(bob, service, [instance(7001), instance(7002, healthy=False)])
+        assert [bob.select_one(service)["port"] for _ in range(8)] == [7001] * 8
+
     def test_a_deregistered_instance_is_gone(self, alice: Client, bob: Client) -> None:
         service = unique("deregistered")
         assert alice.register(service, instance(7001))
@@ -126,6 +163,22 @@ class Scenarios:
         began = time.monotonic()
         assert alice.deregister(service, instance(7001))
         subscription.hears([], began)
+
+    def test_who_unsubscribes_hears_nothing_more(self, alice: Client, bob: Client) -> None:
+        service = unique("left")
+        assert alice.register(service, instance(7001))
+        began = time.monotonic()
+        bob.subscribe(service).hears([7001], began)
+        assert bob.unsubscribe(service)
+        time.sleep(self.kind.leaves_after.seconds)
+        left = time.monotonic()
+        assert alice.update(service, instance(7001, weight=2.0))
+        time.sleep(SILENT_S)
+        assert [told for told in bob.events("instances", left) if told["service"] == service] == []
+
+    def test_the_library_says_that_the_server_is_up(self, alice: Client) -> None:
+        self.needs("server_is_up")
+        eventually(lambda: alice.call("server_is_up") is True, HEAR_WITHIN_S, "the server is up")
 
     def test_the_instances_of_a_killed_client_vanish(self, start: Callable[[], Client], bob: Client) -> None:
         service = unique("orphaned")
@@ -194,6 +247,34 @@ class Scenarios:
             assert alice.remove(new)
             of_new.hears(None, began)
 
+    def test_who_takes_its_listener_away_hears_nothing_more(self, alice: Client, bob: Client) -> None:
+        data_id = unique("left")
+        assert alice.publish(data_id, "first")
+        listener = bob.listen(data_id)
+        time.sleep(self.kind.listens_after.seconds)
+        began = time.monotonic()
+        assert alice.publish(data_id, "second")
+        listener.hears("second", began)
+        assert bob.unlisten(data_id)
+        time.sleep(self.kind.leaves_after.seconds)
+        left = time.monotonic()
+        assert alice.publish(data_id, "third")
+        time.sleep(SILENT_S)
+        assert [told for told in bob.events("config", left) if told["data_id"] == data_id] == []
+
+    def test_a_content_is_published_with_its_type(self, server: str, alice: Client) -> None:
+        data_id = unique("typed")
+        assert alice.publish_as(data_id, '{"a": 1}', "json")
+        assert read_at(server, data_id) == ('{"a": 1}', "json")
+
+    def test_a_beta_is_published_for_an_address(self, server: str, alice: Client) -> None:
+        self.needs("publish_beta")
+        data_id = unique("beta")
+        assert alice.publish(data_id, "formal")
+        assert alice.publish_beta(data_id, "beta", "10.1.2.3,10.1.2.4")
+        read = [read_at(server, data_id, client)[0] for client in ("10.1.2.4", "10.1.2.5")]
+        assert read == ["beta", "formal"]
+
     def test_a_conditional_publish_compares(self, alice: Client, bob: Client) -> None:
         self.needs("publish_cas")
         data_id = unique("compared")
@@ -239,6 +320,18 @@ class PatternsAndLocks(Scenarios):
         assert alice.remove(f"{stem}-b")
         watch.hears("DELETE_CONFIG", f"{stem}-b", began)
 
+    def test_who_takes_its_watch_away_hears_nothing_more(self, alice: Client, bob: Client) -> None:
+        stem = unique("left")
+        for what in ("services", "configs"):
+            assert bob.watch(what, f"{stem}*").keys == []
+            assert bob.unwatch(what, f"{stem}*")
+        time.sleep(self.kind.leaves_after.seconds)
+        left = time.monotonic()
+        assert alice.register(f"{stem}-a", instance(7001))
+        assert alice.publish(f"{stem}-b", "1")
+        time.sleep(SILENT_S)
+        assert [told for told in bob.events("watch", left) if told["name"].startswith(stem)] == []
+
     def test_a_lock_is_held_by_one_until_it_is_freed(self, alice: Client, bob: Client) -> None:
         key = unique("lock")
         assert alice.lock(key)
@@ -253,6 +346,13 @@ class PatternsAndLocks(Scenarios):
         assert not bob.lock(key)
         time.sleep(1.1)
         assert bob.lock(key)
+
+
+def read_at(server: str, data_id: str, address: str = "127.0.0.1") -> tuple[str, str | None]:
+    """Content and type, as a client at this address gets them over HTTP."""
+    url = f"http://{server}/nacos/v1/cs/configs?dataId={data_id}&group={GROUP}"
+    with urlopen(Request(url, headers={"X-Forwarded-For": address}), timeout=5) as answer:
+        return answer.read().decode(), answer.headers["Config-Type"]
 
 
 def succeeds(operation: Callable[[], object]) -> bool:

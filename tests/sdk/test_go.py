@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from harness import HERE, Allowance, ClientKind, built, run
+from harness import GROUP, HERE, Allowance, ClientKind, built, run, unique
 from scenarios import Scenarios
+
+if TYPE_CHECKING:
+    from harness import Client
 
 FOLDER = HERE / "go"
 PROGRAM = FOLDER / ".build" / "client"
@@ -26,5 +29,12 @@ class TestGo(Scenarios):
         "go",
         ("go",),
         build,
+        lacks={"batch_deregister": "it has no such call"},
         listens_after=Allowance(5.5, "a new listener is told to the server by a timer of 5 s, executorErrDelay"),
     )
+
+    def test_configurations_are_searched(self, alice: Client, bob: Client) -> None:
+        stem = unique("searched")
+        for name in ("a", "b"):
+            assert alice.publish(f"{stem}-{name}", "1")
+        assert bob.call("search", data_id=f"{stem}*", group=GROUP) == [f"{stem}-a", f"{stem}-b"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import Allowance, Client, ClientKind, instance, unique
+from harness import GROUP, Allowance, Client, ClientKind, Listener, instance, unique
 from java_build import FOLDER, TOOLCHAIN, build
 from scenarios import PatternsAndLocks, Scenarios, eventually
 
@@ -22,7 +22,9 @@ def sdk_client(line: str) -> list[str]:
     return build(line, "SdkClient", FOLDER / "SdkClient.java")
 
 
+NO_METHOD = "its interface has no such method"
 OWN_CHECK = "the client itself refuses the name: only letters, digits and '-'"
+LACKS = {"underscores": OWN_CHECK, "publish_beta": NO_METHOD}
 BEATS = {
     "preserved.heart.beat.interval": "1000",
     "preserved.heart.beat.timeout": "2000",
@@ -33,25 +35,39 @@ V1 = ClientKind(
     toolchain=TOOLCHAIN,
     build=partial(sdk_client, "v1"),
     lacks={
-        "batch_register": "its interface has no such method",
-        "publish_cas": "its interface has no such method",
+        "batch_register": NO_METHOD,
+        "publish_cas": NO_METHOD,
+        "publish_beta": NO_METHOD,
     },
     vanishes=Allowance(9.0, "it beats: 3 s without a beat, as the instance's metadata say, found by a check every 5 s"),
     victim_metadata=BEATS,
 )
-V2 = ClientKind(name="java-2", toolchain=TOOLCHAIN, build=partial(sdk_client, "v2"), lacks={"underscores": OWN_CHECK})
-V3 = ClientKind(name="java-3", toolchain=TOOLCHAIN, build=partial(sdk_client, "v3"), lacks={"underscores": OWN_CHECK})
+V2 = ClientKind(name="java-2", toolchain=TOOLCHAIN, build=partial(sdk_client, "v2"), lacks=LACKS)
+V3 = ClientKind(name="java-3", toolchain=TOOLCHAIN, build=partial(sdk_client, "v3"), lacks=LACKS)
 
 
-class TestJava1(Scenarios):
+class JavaScenarios(Scenarios):
+    """What the interfaces of all lines have, and other languages do not."""
+
+    def test_a_content_is_read_and_listened_to_in_one_call(self, alice: Client, bob: Client) -> None:
+        data_id = unique("signed")
+        assert alice.publish(data_id, "first")
+        assert bob.call("get_and_listen", data_id=data_id, group=GROUP) == "first"
+        time.sleep(self.kind.listens_after.seconds)
+        began = time.monotonic()
+        assert alice.publish(data_id, "second")
+        Listener(bob, data_id, GROUP).hears("second", began)
+
+
+class TestJava1(JavaScenarios):
     kind = V1
 
 
-class TestJava2(Scenarios):
+class TestJava2(JavaScenarios):
     kind = V2
 
 
-class TestJava3(PatternsAndLocks):
+class TestJava3(JavaScenarios, PatternsAndLocks):
     kind = V3
 
 

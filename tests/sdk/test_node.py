@@ -27,6 +27,8 @@ class TestNode(Scenarios):
         build,
         lacks={
             "batch_register": "it has no such call",
+            "select_one": "it has no such call",
+            "publish_beta": "it has no such call",
             "services": "it has no such call",
             "publish_cas": "it has no such call",
             "hears_empty": "it ignores every list without instances, ServiceInfo.isValid",

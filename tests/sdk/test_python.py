@@ -31,6 +31,7 @@ def kind_of(major: int) -> ClientKind:
         f"python-{major}",
         (),
         lambda: build(major),
+        lacks={"select_one": "it has no such call"},
         listens_after=Allowance(5.5, "a new listener is told to the server every 5 s, _execute_config_listen_task"),
         recovers=Allowance(45.0, "it registers again every 30 s, _execute_redo_task, and not while disconnected"),
     )

@@ -20,6 +20,8 @@ class TestRust(Scenarios):
         toolchain=("cargo",),
         build=build,
         lacks={
+            "batch_deregister": "it has no such call",
+            "server_is_up": "it has no such call",
             "hears_creation": "it takes the first content that it sees for the one before the listener came",
             "hears_removal": "it logs that the content cannot be read and tells no listener",
         },

@@ -126,6 +126,26 @@ def test_a_poll_of_which_nothing_changes_is_answered_empty_when_its_time_is_over
     assert 9.9 <= took_s <= 11.0
 
 
+@pytest.mark.parametrize("name", ["groupName", "group"])
+@pytest.mark.parametrize("group", [phrases.GROUP, "absent"])
+def test_the_client_api_of_3x_takes_either_name_of_the_group(node: NodeProcess, name: str, group: str) -> None:
+    data_id = phrases.unique("either")
+    publish(node, data_id, "a")
+    answer = call_http(node.port, "GET", "/nacos/v3/client/cs/config", {"dataId": data_id, name: group})
+    assert (answer.status, answer.json["code"]) == (200, 0 if group == phrases.GROUP else 20004)
+
+
+def test_a_poll_may_name_ten_thousand_keys_and_no_more(node: NodeProcess) -> None:
+    def ask(count: int) -> HttpAnswer:
+        form = phrases.listening(*((f"d{number}", "g", "x") for number in range(count)))
+        return call_http(node.port, "POST", phrases.V1_LISTEN, form=form)
+
+    most = ask(10_000)
+    assert (most.status, most.text.count("%01")) == (200, 10_000)
+    refused = ask(10_001)
+    assert (refused.status, refused.text) == (400, "caused: invalid probeModify;")
+
+
 def test_a_poll_without_a_timeout_is_answered_at_once(node: NodeProcess) -> None:
     began = time.monotonic()
     form = phrases.listening((phrases.unique("poll"), phrases.GROUP, ""))

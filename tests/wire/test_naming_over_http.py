@@ -217,6 +217,21 @@ def test_the_client_api_of_3x_renews_lists_and_removes(node: NodeProcess) -> Non
     assert post(heartBeat="true") == 21003
 
 
+def test_the_client_api_of_3x_lists_one_cluster_and_all_that_is_enabled_in_it(node: NodeProcess) -> None:
+    name = phrases.unique("v3")
+    for port, more in ((80, {}), (81, {"healthy": "false"}), (82, {"enabled": "false"}), (83, {"clusterName": "c1"})):
+        form = {"serviceName": name, "ip": "10.3.0.1", "port": port} | more
+        assert call_http(node.port, "POST", phrases.V3_INSTANCE, form=form).json["code"] == 0
+
+    def ports(**query: str) -> list[int]:
+        answer = call_http(node.port, "GET", f"{phrases.V3_INSTANCE}/list", {"serviceName": name} | query)
+        return phrases.ports(answer.json["data"])
+
+    assert ports() == ports(clusterName="") == ports(clusterName="DEFAULT") == [80, 81]
+    assert ports(clusterName="c1") == [83]
+    assert ports(healthyOnly="true") == [80, 81], "which it does not take"
+
+
 def test_a_list_request_with_a_udp_port_subscribes(node: NodeProcess) -> None:
     name = phrases.unique("udp")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:

@@ -42,6 +42,9 @@ type command struct {
 	DataId    string     `json:"data_id"`
 	Content   string     `json:"content"`
 	Md5       string     `json:"md5"`
+	Cluster   string     `json:"cluster"`
+	Type      string     `json:"type"`
+	Ips       string     `json:"ips"`
 }
 
 type fields map[string]any
@@ -84,6 +87,8 @@ func fromLibrary(several []model.Instance) []instance {
 type program struct {
 	naming naming_client.INamingClient
 	config config_client.IConfigClient
+	// The library takes away only what it was given.
+	subscriptions map[string]*vo.SubscribeParam
 }
 
 func (p program) batchRegister(c command) (any, error) {
@@ -105,7 +110,7 @@ func (p program) services(c command) (any, error) {
 }
 
 func (p program) subscribe(c command) (any, error) {
-	return true, p.naming.Subscribe(&vo.SubscribeParam{
+	param := &vo.SubscribeParam{
 		ServiceName: c.Service,
 		GroupName:   c.Group,
 		SubscribeCallback: func(told []model.Instance, err error) {
@@ -113,7 +118,44 @@ func (p program) subscribe(c command) (any, error) {
 				say(fields{"event": "instances", "service": c.Service, "group": c.Group, "instances": fromLibrary(told)})
 			}
 		},
+	}
+	p.subscriptions[c.Group+"@@"+c.Service] = param
+	return true, p.naming.Subscribe(param)
+}
+
+func (p program) update(c command) (any, error) {
+	one := c.Instance
+	return p.naming.UpdateInstance(vo.UpdateInstanceParam{
+		Ip: one.Ip, Port: one.Port, Weight: one.Weight, Healthy: one.Healthy, Enable: one.Enabled, Ephemeral: one.Ephemeral,
+		ClusterName: one.Cluster, Metadata: one.Metadata, ServiceName: c.Service, GroupName: c.Group,
 	})
+}
+
+func (p program) ofCluster(c command) (any, error) {
+	found, err := p.naming.SelectAllInstances(vo.SelectAllInstancesParam{
+		ServiceName: c.Service, GroupName: c.Group, Clusters: []string{c.Cluster},
+	})
+	return fromLibrary(found), err
+}
+
+func (p program) selectOne(c command) (any, error) {
+	found, err := p.naming.SelectOneHealthyInstance(vo.SelectOneHealthInstanceParam{ServiceName: c.Service, GroupName: c.Group})
+	if err != nil {
+		return nil, err
+	}
+	return fromLibrary([]model.Instance{*found})[0], nil
+}
+
+func (p program) search(c command) (any, error) {
+	found, err := p.config.SearchConfig(vo.SearchConfigParam{Search: "blur", DataId: c.DataId, Group: c.Group, PageNo: 1, PageSize: 100})
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, one := range found.PageItems {
+		names = append(names, one.DataId)
+	}
+	return names, nil
 }
 
 func (p program) get(c command) (any, error) {
@@ -144,6 +186,8 @@ func (p program) do(c command) (any, error) {
 		return p.naming.RegisterInstance(toLibrary(c.Service, c.Group, c.Instance))
 	case "batch_register":
 		return p.batchRegister(c)
+	case "update":
+		return p.update(c)
 	case "deregister":
 		return p.naming.DeregisterInstance(vo.DeregisterInstanceParam{
 			Ip: c.Instance.Ip, Port: c.Instance.Port, Cluster: c.Instance.Cluster, Ephemeral: c.Instance.Ephemeral,
@@ -152,20 +196,34 @@ func (p program) do(c command) (any, error) {
 	case "instances":
 		found, err := p.naming.SelectAllInstances(vo.SelectAllInstancesParam{ServiceName: c.Service, GroupName: c.Group})
 		return fromLibrary(found), err
+	case "of_cluster":
+		return p.ofCluster(c)
+	case "select_one":
+		return p.selectOne(c)
 	case "select_healthy":
 		return p.selectHealthy(c)
 	case "services":
 		return p.services(c)
 	case "subscribe":
 		return p.subscribe(c)
-	case "publish", "publish_cas":
-		return p.config.PublishConfig(vo.ConfigParam{DataId: c.DataId, Group: c.Group, Content: c.Content, CasMd5: c.Md5})
+	case "unsubscribe":
+		return true, p.naming.Unsubscribe(p.subscriptions[c.Group+"@@"+c.Service])
+	case "server_is_up":
+		return p.naming.ServerHealthy(), nil
+	case "publish", "publish_cas", "publish_as", "publish_beta":
+		return p.config.PublishConfig(vo.ConfigParam{
+			DataId: c.DataId, Group: c.Group, Content: c.Content, CasMd5: c.Md5, Type: c.Type, BetaIps: c.Ips,
+		})
+	case "search":
+		return p.search(c)
 	case "get":
 		return p.get(c)
 	case "remove":
 		return p.config.DeleteConfig(vo.ConfigParam{DataId: c.DataId, Group: c.Group})
 	case "listen":
 		return p.listen(c)
+	case "unlisten":
+		return true, p.config.CancelListenConfig(vo.ConfigParam{DataId: c.DataId, Group: c.Group})
 	}
 	return nil, fmt.Errorf("unknown operation %q", c.Op)
 }
@@ -193,7 +251,7 @@ func connect(server, folder string) (program, error) {
 		return program{}, err
 	}
 	config, err := clients.NewConfigClient(param)
-	return program{naming, config}, err
+	return program{naming, config, map[string]*vo.SubscribeParam{}}, err
 }
 
 func main() {

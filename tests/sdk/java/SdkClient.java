@@ -18,7 +18,9 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
@@ -35,6 +37,8 @@ public final class SdkClient {
     private final NamingService naming;
     private final ConfigService config;
     private final Operations extras;
+    private final Map<String, EventListener> subscribers = new HashMap<>();
+    private final Map<String, Listener> listeners = new HashMap<>();
 
     /** What a line has beyond the others; a class Extras beside this one brings it. */
     public interface Operations {
@@ -115,8 +119,14 @@ public final class SdkClient {
             case "register":
                 naming.registerInstance(service, group, instance(command.get("instance")));
                 return true;
+            case "update":
+                naming.registerInstance(service, group, instance(command.get("instance")));
+                return true;
             case "batch_register":
-                batchRegister(service, group, command.get("instances"));
+                batch("batchRegisterInstance", service, group, command.get("instances"));
+                return true;
+            case "batch_deregister":
+                batch("batchDeregisterInstance", service, group, command.get("instances"));
                 return true;
             case "deregister":
                 naming.deregisterInstance(service, group, instance(command.get("instance")));
@@ -125,13 +135,24 @@ public final class SdkClient {
                 return array(naming.getAllInstances(service, group, false));
             case "select_healthy":
                 return array(naming.selectInstances(service, group, true, false));
+            case "of_cluster":
+                return array(naming.getAllInstances(service, group, List.of(command.get("cluster").asText()), false));
+            case "select_one":
+                return array(List.of(naming.selectOneHealthyInstance(service, group, false))).get(0);
             case "services":
                 return services(command.get("page").asInt(), command.get("page_size").asInt(), group);
             case "subscribe":
-                naming.subscribe(service, group, onInstances(service, group));
+                naming.subscribe(service, group, subscriber(service, group));
                 return true;
+            case "unsubscribe":
+                naming.unsubscribe(service, group, subscriber(service, group));
+                return true;
+            case "server_is_up":
+                return naming.getServerStatus().equals("UP") && config.getServerStatus().equals("UP");
             case "publish":
                 return config.publishConfig(dataId, group, content);
+            case "publish_as":
+                return config.publishConfig(dataId, group, content, command.get("type").asText());
             case "publish_cas":
                 return publishCas(dataId, group, content, command.get("md5").asText());
             case "get":
@@ -139,7 +160,12 @@ public final class SdkClient {
             case "remove":
                 return config.removeConfig(dataId, group);
             case "listen":
-                config.addListener(dataId, group, onConfig(dataId, group));
+                config.addListener(dataId, group, listener(dataId, group));
+                return true;
+            case "get_and_listen":
+                return config.getConfigAndSignListener(dataId, group, GET_TIMEOUT_MS, listener(dataId, group));
+            case "unlisten":
+                config.removeListener(dataId, group, listener(dataId, group));
                 return true;
             default:
                 return extras.run(command);
@@ -153,13 +179,12 @@ public final class SdkClient {
         return services;
     }
 
-    private void batchRegister(String service, String group, JsonNode nodes) throws Exception {
+    private void batch(String operation, String service, String group, JsonNode nodes) throws Exception {
         List<Instance> instances = new ArrayList<>();
         for (JsonNode node : nodes) {
             instances.add(instance(node));
         }
-        Method method =
-                NamingService.class.getMethod("batchRegisterInstance", String.class, String.class, List.class);
+        Method method = NamingService.class.getMethod(operation, String.class, String.class, List.class);
         method.invoke(naming, service, group, instances);
     }
 
@@ -167,6 +192,15 @@ public final class SdkClient {
         Method method = ConfigService.class.getMethod(
                 "publishConfigCas", String.class, String.class, String.class, String.class);
         return (Boolean) method.invoke(config, dataId, group, content, md5);
+    }
+
+    /** The library takes away only what it was given. */
+    private EventListener subscriber(String service, String group) {
+        return subscribers.computeIfAbsent(group + "@@" + service, key -> onInstances(service, group));
+    }
+
+    private Listener listener(String dataId, String group) {
+        return listeners.computeIfAbsent(group + "@@" + dataId, key -> onConfig(dataId, group));
     }
 
     private EventListener onInstances(String service, String group) {

@@ -43,7 +43,28 @@ async function ownClusterPort() {
 }
 
 function operations(naming, config) {
+  const told = new Map(); // the library takes away only what it was given
   return {
+    async update(fields) {
+      return await this.register(fields);
+    },
+    async of_cluster({ service, group, cluster }) {
+      return fromLibrary(await naming.getAllInstances(service, group, cluster, false));
+    },
+    async server_is_up() {
+      return await naming.getServerStatus() === 'UP';
+    },
+    async unsubscribe({ service, group }) {
+      naming.unSubscribe({ serviceName: service, groupName: group }, told.get(service));
+      return true;
+    },
+    async unlisten({ data_id, group }) {
+      config.unSubscribe({ dataId: data_id, group }, told.get(data_id));
+      return true;
+    },
+    async publish_as({ data_id, group, content, type }) {
+      return await config.publishSingle(data_id, group, content, { type });
+    },
     async register({ service, group, instance }) {
       await naming.registerInstance(service, toLibrary(instance), group);
       return true;
@@ -59,9 +80,8 @@ function operations(naming, config) {
       return fromLibrary(await naming.selectInstances(service, group, '', true, false));
     },
     async subscribe({ service, group }) {
-      naming.subscribe({ serviceName: service, groupName: group }, told => {
-        say({ event: 'instances', service, group, instances: fromLibrary(told) });
-      });
+      told.set(service, several => say({ event: 'instances', service, group, instances: fromLibrary(several) }));
+      naming.subscribe({ serviceName: service, groupName: group }, told.get(service));
       return true;
     },
     async publish({ data_id, group, content }) {
@@ -74,7 +94,8 @@ function operations(naming, config) {
       return await config.remove(data_id, group);
     },
     async listen({ data_id, group }) {
-      config.subscribe({ dataId: data_id, group }, content => say({ event: 'config', data_id, group, content }));
+      told.set(data_id, content => say({ event: 'config', data_id, group, content }));
+      config.subscribe({ dataId: data_id, group }, told.get(data_id));
       return true;
     },
   };

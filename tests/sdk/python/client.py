@@ -45,6 +45,8 @@ class Program:
     def __init__(self, naming: NacosNamingService, config: NacosConfigService) -> None:
         self.naming = naming
         self.config = config
+        self.told: dict[tuple[str, str], Any] = {}
+        """The library takes away only what it was given."""
 
     async def register(self, service: str, group: str, instance: dict[str, Any]) -> bool:
         return await self.naming.register_instance(RegisterInstanceParam(**to_library(service, group, instance)))
@@ -53,6 +55,14 @@ class Program:
         each = [RegisterInstanceParam(**to_library(service, group, one)) for one in instances]
         request = BatchRegisterInstanceParam(service_name=service, group_name=group, instances=each)
         return await self.naming.batch_register_instances(request)
+
+    async def update(self, service: str, group: str, instance: dict[str, Any]) -> bool:
+        return await self.naming.update_instance(RegisterInstanceParam(**to_library(service, group, instance)))
+
+    async def batch_deregister(self, service: str, group: str, instances: list[dict[str, Any]]) -> bool:
+        each = [RegisterInstanceParam(**to_library(service, group, one)) for one in instances]
+        request = BatchRegisterInstanceParam(service_name=service, group_name=group, instances=each)
+        return await self.naming.batch_deregister_instances(request)
 
     async def deregister(self, service: str, group: str, instance: dict[str, Any]) -> bool:
         fields = to_library(service, group, instance)
@@ -66,6 +76,14 @@ class Program:
     async def select_healthy(self, service: str, group: str) -> list[dict[str, Any]]:
         return await self.instances(service, group, True)
 
+    async def of_cluster(self, service: str, group: str, cluster: str) -> list[dict[str, Any]]:
+        which = {"service_name": service, "group_name": group, "clusters": [cluster]}
+        request = ListInstanceParam(**which, subscribe=False, healthy_only=None)
+        return [from_library(one) for one in await self.naming.list_instances(request)]
+
+    async def server_is_up(self) -> bool:
+        return await self.naming.server_health() and await self.config.server_health()
+
     async def services(self, group: str, page: int, page_size: int) -> dict[str, Any]:
         found = await self.naming.list_services(ListServiceParam(group_name=group, page_no=page, page_size=page_size))
         return {"count": found.count, "names": found.services}
@@ -76,13 +94,21 @@ class Program:
             say({"event": "instances", "service": service, "group": group, "instances": told})
 
         request = SubscribeServiceParam(service_name=service, group_name=group, subscribe_callback=changed)
+        self.told[service, group] = request
         await self.naming.subscribe(request)
         return True
 
-    async def publish(self, data_id: str, group: str, content: str, md5: str = "") -> bool:
-        return await self.config.publish_config(ConfigParam(data_id=data_id, group=group, content=content, cas_md5=md5))
+    async def unsubscribe(self, service: str, group: str) -> bool:
+        await self.naming.unsubscribe(self.told[service, group])
+        return True
 
-    publish_cas = publish
+    async def publish(
+        self, data_id: str, group: str, content: str, md5: str = "", type: str = "", ips: str = ""
+    ) -> bool:
+        said = {"data_id": data_id, "group": group, "content": content, "type": type}
+        return await self.config.publish_config(ConfigParam(**said, cas_md5=md5, beta_ips=ips))
+
+    publish_cas = publish_as = publish_beta = publish
 
     async def get(self, data_id: str, group: str) -> str | None:
         return await self.config.get_config(ConfigParam(data_id=data_id, group=group)) or None
@@ -94,7 +120,12 @@ class Program:
         async def changed(tenant: str, changed_group: str, changed_id: str, content: str) -> None:
             say({"event": "config", "data_id": changed_id, "group": changed_group, "content": content or None})
 
+        self.told[data_id, group] = changed
         await self.config.add_listener(data_id, group, changed)
+        return True
+
+    async def unlisten(self, data_id: str, group: str) -> bool:
+        await self.config.remove_listener(data_id, group, self.told[data_id, group])
         return True
 
 

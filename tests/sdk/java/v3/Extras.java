@@ -23,6 +23,8 @@ public final class Extras implements SdkClient.Operations {
     private final ConfigService config;
     private final Consumer<ObjectNode> print;
     private final LockService locks;
+    private final com.alibaba.nacos.api.naming.listener.FuzzyWatchEventWatcher servicesWatcher = onService();
+    private final com.alibaba.nacos.api.config.listener.FuzzyWatchEventWatcher configsWatcher = onConfig();
 
     public Extras(Properties properties, NamingService naming, ConfigService config, Consumer<ObjectNode> print)
             throws NacosException {
@@ -38,11 +40,17 @@ public final class Extras implements SdkClient.Operations {
         String pattern = command.path("pattern").asText();
         switch (command.path("op").asText()) {
             case "watch_services":
-                return naming.fuzzyWatchWithServiceKeys(pattern, group, onService())
+                return naming.fuzzyWatchWithServiceKeys(pattern, group, servicesWatcher)
                         .get(LIST_TIMEOUT_S, TimeUnit.SECONDS).getData();
             case "watch_configs":
-                return config.fuzzyWatchWithGroupKeys(pattern, group, onConfig())
+                return config.fuzzyWatchWithGroupKeys(pattern, group, configsWatcher)
                         .get(LIST_TIMEOUT_S, TimeUnit.SECONDS);
+            case "unwatch_services":
+                naming.cancelFuzzyWatch(pattern, group, servicesWatcher);
+                return true;
+            case "unwatch_configs":
+                config.cancelFuzzyWatch(pattern, group, configsWatcher);
+                return true;
             case "lock":
                 return locks.lock(NLockFactory.getLock(
                         command.get("key").asText(), command.get("held_ms").asLong()));

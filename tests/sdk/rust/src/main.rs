@@ -45,6 +45,8 @@ fn print(line: &Value) {
 struct Client {
     naming: NamingService,
     config: ConfigService,
+    /// The library takes away only what it was given.
+    told: Arc<Subscription>,
 }
 
 impl Client {
@@ -56,7 +58,7 @@ impl Client {
             .naming_push_empty_protection(false);
         let naming = NamingServiceBuilder::new(props.clone()).build().await?;
         let config = ConfigServiceBuilder::new(props).build().await?;
-        Ok(Self { naming, config })
+        Ok(Self { naming, config, told: Arc::new(Subscription) })
     }
 
     async fn run(&self, command: &Value) -> Answer {
@@ -66,7 +68,7 @@ impl Client {
     async fn run_naming(&self, command: &Value) -> Answer {
         let (service, group) = (text(command, "service"), Some(text(command, "group")));
         match text(command, "op").as_str() {
-            "register" => {
+            "register" | "update" => {
                 let instance = instance(&command["instance"]);
                 self.naming.register_instance(service, group, instance).await?;
             }
@@ -82,13 +84,23 @@ impl Client {
                 let instances = self.naming.get_all_instances(service, group, Vec::new(), false).await?;
                 return Ok(array(&instances));
             }
+            "of_cluster" => {
+                let clusters = vec![text(command, "cluster")];
+                return Ok(array(&self.naming.get_all_instances(service, group, clusters, false).await?));
+            }
+            "select_one" => {
+                let one = self.naming.select_one_healthy_instance(service, group, Vec::new(), false).await?;
+                return Ok(array(&[one])[0].clone());
+            }
             "select_healthy" => {
                 let instances = self.naming.select_instances(service, group, Vec::new(), false, true).await?;
                 return Ok(array(&instances));
             }
             "subscribe" => {
-                let listener = Arc::new(Subscription);
-                self.naming.subscribe(service, group, Vec::new(), listener).await?;
+                self.naming.subscribe(service, group, Vec::new(), self.told.clone()).await?;
+            }
+            "unsubscribe" => {
+                self.naming.unsubscribe(service, group, Vec::new(), self.told.clone()).await?;
             }
             "services" => {
                 let (page, page_size) = (number(command, "page"), number(command, "page_size"));
@@ -104,13 +116,21 @@ impl Client {
         let (data_id, group, content) = (text(command, "data_id"), text(command, "group"), text(command, "content"));
         let result = match text(command, "op").as_str() {
             "publish" => self.config.publish_config(data_id, group, content, None).await?,
+            "publish_as" => self.config.publish_config(data_id, group, content, Some(text(command, "type"))).await?,
+            "publish_beta" => {
+                self.config.publish_config_beta(data_id, group, content, None, text(command, "ips")).await?
+            }
             "publish_cas" => {
                 let md5 = text(command, "md5");
                 self.config.publish_config_cas(data_id, group, content, None, md5).await?
             }
             "remove" => self.config.remove_config(data_id, group).await?,
             "listen" => {
-                self.config.add_listener(data_id, group, Arc::new(Subscription)).await?;
+                self.config.add_listener(data_id, group, self.told.clone()).await?;
+                return Ok(json!(true));
+            }
+            "unlisten" => {
+                self.config.remove_listener(data_id, group, self.told.clone()).await?;
                 return Ok(json!(true));
             }
             "get" => {
