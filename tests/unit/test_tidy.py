@@ -139,6 +139,33 @@ def test_every_dependency_has_its_reason() -> None:
     assert set(table) - runtime_dependencies() == set(), "not used any more"
 
 
+def test_every_tool_has_its_reason() -> None:
+    of_python = {
+        re.split(r"[=\[]", line)[0]
+        for line in (ROOT / "requirements-dev.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    of_rust = {name for crate in ("core", "load") for name in read_toml(f"rust/{crate}/Cargo.toml")["dev-dependencies"]}
+    named = set(re.findall(r"`([a-z0-9-]+)`", (ROOT / "ARCHITECTURE.md").read_text()))
+    assert (of_python | of_rust) - named == set(), "no reason given"
+    declared = set(read_toml("Cargo.toml")["workspace"]["dependencies"])
+    assert declared - runtime_dependencies() - of_rust == set(), "no crate uses it"
+
+
+def test_the_tree_names_every_part() -> None:
+    package = ROOT / "python" / "nacos_core"
+    tree = (ROOT / "ARCHITECTURE.md").read_text().split("```")[3]
+    parts = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    parts |= {path.name for path in CORE.iterdir() if path.is_dir()}
+    assert {part for part in parts if f"{part}/" not in tree} == set()
+    named = set(re.findall(r"[a-z_]+", tree))
+    assert {path.stem for path in package.glob("[a-z]*.py") if path.name not in tree} == set()
+    drivers = {path.stem for path in (package / "drivers").glob("[a-z]*.py")}
+    assert drivers - named - {"health_mysql", "schema_process"} == set(), (
+        "beside those that are named with their driver"
+    )
+
+
 def test_development_tools_are_pinned() -> None:
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("#") and "==" not in line] == []
