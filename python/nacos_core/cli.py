@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -34,18 +35,18 @@ def build_parser() -> "argparse.ArgumentParser":
         prog="nacos-core",
         description="A naming and configuration server that speaks the Nacos wire protocols.",
         epilog="Each option is also read from NACOS_CORE_<OPTION> in the environment and from the TOML file of "
-        "--config. The administrator's first password is taken from NACOS_CORE_ADMIN_PASSWORD.",
+        "--config. The administrator's password is that of NACOS_CORE_ADMIN_PASSWORD; without it, one is made up and "
+        "printed at the first start.",
         allow_abbrev=False,
     )
     commands = ["serve", *TOOLS]
     help_text = "what to do (serve); each of the others explains itself with --help"
     parser.add_argument("command", nargs="?", choices=commands, default="serve", help=help_text)
     for option in settings.OPTIONS:
-        flag = "--" + option.name.replace("_", "-")
         if option.is_flag:
-            parser.add_argument(flag, action="store_const", const=True, help=option.help)
+            parser.add_argument(_flag(option), action="store_const", const=True, help=option.help)
         else:
-            parser.add_argument(flag, metavar=option.metavar, help=option.help)
+            parser.add_argument(_flag(option), metavar=option.metavar, help=option.help)
     parser.add_argument("--config", metavar="FILE", help="TOML file with the same options")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     return parser
@@ -56,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in TOOLS:
         return _use(arguments[0], arguments[1:])
-    flags = vars(build_parser().parse_args(arguments))
+    parser = build_parser()
+    _check_flags(parser, arguments)
+    flags = vars(parser.parse_args(arguments))
     if flags.pop("version"):
         from nacos_core import __version__
 
@@ -78,6 +81,21 @@ def main(arguments: list[str] | None = None) -> int:
     except (NacosCoreError, OSError) as error:
         print(f"nacos-core: {error}", file=sys.stderr)
         return 1
+
+
+def _check_flags(parser: "argparse.ArgumentParser", arguments: list[str]) -> None:
+    """Before argparse does, which takes the value behind an unknown flag for the command and names that."""
+    known = ["--config", "--help", "--version", "-h", *(_flag(option) for option in settings.OPTIONS)]
+    for name in (argument.partition("=")[0] for argument in arguments):
+        if re.match(r"--?[A-Za-z]", name) and name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known, n=1)
+            parser.error(f"there is no option {name}" + (f"; is {near[0]} meant?" if near else ""))
+
+
+def _flag(option: settings.Option) -> str:
+    return "--" + option.name.replace("_", "-")
 
 
 def _use(tool: str, arguments: list[str]) -> int:

@@ -27,19 +27,25 @@ class Identity(msgspec.Struct, frozen=True):
     ask to join again, as one does whose entry was lost with the leader that took it in."""
 
 
-def load_identity(storage: "Storage", entropy: Callable[[int], bytes]) -> Identity:
+def load_identity(storage: "Storage", entropy: Callable[[int], bytes], *, is_log_empty: bool) -> Identity:
     """The node that lives there at its next start, or a new one that nobody has met; durable when this returns.
 
     Raises:
-        StartError: the file cannot be used; it names it.
+        StartError: the file cannot be used, or the log is another node's; it names the file.
     """
     try:
         known = msgspec.json.decode(storage.read(IDENTITY_FILE), type=Identity)
         identity = msgspec.structs.replace(known, boot=known.boot + 1)
     except FileNotFoundError:
+        if not is_log_empty:  # a new id would stand in none of its configurations, and wait for ever
+            raise StartError(
+                f"{storage.place} holds a log, but {IDENTITY_FILE}, which says whose it is, is gone: bring that file "
+                "back, or start with an empty folder"
+            ) from None
         identity = Identity(entropy(NODE_ID_BYTES).hex(), 1)
     except (OSError, msgspec.DecodeError) as error:
-        raise StartError(f"{storage.place / IDENTITY_FILE}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StartError(f"{storage.place / IDENTITY_FILE} cannot be read: {reason}") from None
     storage.replace(IDENTITY_FILE, msgspec.json.encode(identity))
     return identity
 

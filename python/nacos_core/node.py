@@ -178,7 +178,7 @@ class Node:
             retired=sorted(compatibility.retired),
         )
         self._state_machine = StateMachine(self._hub, wall_clock)
-        self.identity = load_identity(self._storage, entropy)
+        self.identity = load_identity(self._storage, entropy, is_log_empty=self._is_log_empty())
         self._cluster, self._peer_listener = self._make_cluster(resources)
         self._distro = self._make_distro()
         self._bootstrap()
@@ -459,7 +459,7 @@ class Node:
 
     def _bootstrap(self) -> None:
         """A node that waits for no others is its own first configuration."""
-        is_empty = self._log.last_index == 0 and self._log.term == 0
+        is_empty = self._is_log_empty()
         check_log_is_there(self._storage, self.identity, is_log_empty=is_empty)
         settings = self._cluster_settings
         if is_empty and settings is not None and settings.listed and self.settings.auth:
@@ -471,6 +471,9 @@ class Node:
         else:
             member = Member(self.identity.node_id, "" if self._listeners is None else self.address, 0)
         bootstrap(self._log, Members.make(self._new_cluster_id(), [member]))
+
+    def _is_log_empty(self) -> bool:
+        return self._log.last_index == 0 and self._log.term == 0
 
     def _require_password(self) -> None:
         if self.settings.admin_password is None:

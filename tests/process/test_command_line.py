@@ -281,6 +281,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in message
 
 
+def test_a_log_whose_node_is_not_known_any_more_is_refused(start_node: StartNode, tmp_path: Path) -> None:
+    node = start_node()
+    node.end()
+    identity = node.data / "node.json"
+    kept = identity.read_bytes()
+    identity.unlink()
+    for _ in range(2):
+        message = refused(run("--port", "0", "--data", str(node.data), folder=tmp_path))
+        assert f"{node.data} holds a log, but node.json" in message
+    identity.write_bytes(b"{")
+    assert f"{identity} cannot be read" in refused(run("--port", "0", "--data", str(node.data), folder=tmp_path))
+    identity.write_bytes(kept)
+    node.start()
+
+
 def test_a_damaged_log_is_refused_by_file_and_offset(start_node: StartNode, tmp_path: Path) -> None:
     node = start_node()
     for number in range(50):

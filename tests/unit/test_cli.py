@@ -40,6 +40,23 @@ def test_wrong_settings_end_with_2_and_say_why(capsys: pytest.CaptureFixture[str
     assert "--port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config-qouta", "on"], "no option --config-qouta; is --config-quota meant?"),
+        (["serve", "--prot=1"], "no option --prot; is --port meant?"),
+        (["-p", "1"], "no option -p"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_and_not_its_value(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_an_open_node_is_refused_before_anything_is_written(
     tmp_path: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

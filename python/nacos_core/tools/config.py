@@ -65,9 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
     history = command("history", "list what happened to a configuration, the newest first", "data_id")
     history.add_argument("--count", type=int, default=100, help="how many events (%(default)s)")
     command("rollback", "make a configuration what it was before an event", "data_id", "event")
-    between = "what is different between before an event and before another one, or now; an event that made it: after"
-    difference = command("diff", between, "data_id", "old")
-    difference.add_argument("new", metavar="NEW", nargs="?", help="left out: what is there now")
+    compares = (
+        "compare what was there before an event (after it, if it made the configuration) with another one, or now"
+    )
+    difference = command("diff", compares, "data_id", "old")
+    difference.add_argument("new", metavar="NEW", nargs="?", help="another event; left out: what is there now")
     export = command("export", "write an archive of a namespace, or of one group or data id", group="")
     export.add_argument("file", metavar="FILE", type=Path)
     export.add_argument("--data-id", default="")
