@@ -27,6 +27,22 @@ INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it (128 and the number of the signal)."""
 
 
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+_CONTROLS_IN_LINES = {code: shown for code, shown in _CONTROLS.items() if code != ord("\n")}
+
+
+class OneLine(logging.Formatter):
+    """A record takes one line, so that nothing that a client sends looks like another one; a traceback is indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line, with control characters as Python writes them."""
+        return super().formatMessage(record).translate(_CONTROLS)
+
+    def formatException(self, ei: "logging._SysExcInfoType") -> str:
+        """The lines of the traceback."""
+        return super().formatException(ei).translate(_CONTROLS_IN_LINES).replace("\n", "\n  ")
+
+
 def build_parser() -> "argparse.ArgumentParser":
     """Every option is left out of the result when it is not given, so that lesser sources can say."""
     import argparse
@@ -67,11 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         chosen = settings.load(flags, os.environ)
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=chosen.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        log = logging.StreamHandler(sys.stderr)
+        log.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=chosen.log_level.upper(), handlers=[log])
         return_large_buffers()
         sys.setswitchinterval(limits.SWITCH_SECONDS)
         return _run(chosen)

@@ -100,6 +100,15 @@ def test_ready_means_that_both_ports_answer(start_node: StartNode) -> None:
         assert connection.call("ConfigPublishRequest", phrases.config("a", content="a")).body["success"] is True
 
 
+def test_a_line_of_the_log_is_what_the_node_made_it(start_node: StartNode) -> None:
+    node = start_node("--log-level", "debug")
+    with GrpcConnection(node.grpc_port) as connection:
+        connection.set_up(version="x\n2026-01-01 ERROR nacos_core: forged")
+    node.end()
+    assert r"of x\n2026-01-01 ERROR nacos_core: forged" in node.errors
+    assert "\n2026-01-01 ERROR" not in node.errors
+
+
 def test_serve_is_what_no_command_means(start_node: StartNode) -> None:
     node = start_node("serve")
     assert call_http(node.port, "GET", READINESS[0]).status == 200

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 import pytest
 
 import nacos_core
@@ -19,6 +22,25 @@ def test_flags_reach_the_settings() -> None:
     flags = vars(cli.build_parser().parse_args(["serve", "--port", "0", "--auth", "on", "--insecure"]))
     chosen = settings.load(flags, {})
     assert (chosen.port, chosen.auth, chosen.insecure) == (0, True, True)
+
+
+def test_nothing_that_a_client_sends_looks_like_another_line_of_the_log() -> None:
+    shown = cli.OneLine("%(levelname)s %(name)s: %(message)s")
+    forged = "a\n2026-01-01 ERROR nacos_core: stolen\r\x1b[2J\x85\u2028\0"
+    log = logging.getLogger("nacos_core.test")
+    plain = log.makeRecord(log.name, logging.WARNING, "", 0, "content of %s", (forged,), None)
+    assert shown.format(plain) == (
+        r"WARNING nacos_core.test: content of a\n2026-01-01 ERROR nacos_core: stolen\r\x1b[2J\x85\u2028\x00"
+    )
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        failed = log.makeRecord(log.name, logging.ERROR, "", 0, "it failed", (), sys.exc_info())
+    first, *rest = shown.format(failed).split("\n")
+    assert first == "ERROR nacos_core.test: it failed"
+    assert rest[0] == "Traceback (most recent call last):"
+    assert all(line.startswith("  ") for line in rest[1:])
+    assert not set("\r\x1b\x85\u2028\0") & set("".join(rest))
 
 
 def test_the_version_is_the_core_s(capsys: pytest.CaptureFixture[str]) -> None:

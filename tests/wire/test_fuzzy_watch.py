@@ -246,6 +246,7 @@ def test_who_comes_back_is_told_which_configurations_it_has_missed(configs: Watc
     [
         ({"groupKeyPattern": "public>>a"}, "not namespace>>group>>name"),
         ({"groupKeyPattern": None}, "not namespace>>group>>name"),
+        ({"groupKeyPattern": f"public>>g>>{'a' * 1015}"}, "should not exceed 1024"),
         ({"watchType": "LOOK"}, 'watchType "LOOK" is not known'),
         ({"watchType": None}, 'watchType "" is not known'),
         ({"receivedGroupKeys": ["a"]}, "has not the form of a key"),

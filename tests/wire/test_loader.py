@@ -49,6 +49,8 @@ def test_what_is_wrong_is_named(node: NodeProcess) -> None:
     unknown = call_http(node.port, "POST", f"{LOADER}/reloadClient", form={"connectionId": "nobody"})
     assert (unknown.status, unknown.json["code"]) == (404, 20004)
     assert "nobody" in unknown.json["data"]
-    for form in ({"count": "-1"}, {"count": "1", "redirectAddress": "nowhere"}, {}):
+    wrong: list[dict[str, str]] = [{}, *({"count": count} for count in ("-1", "9" * 10, "9" * 5000, "x"))]
+    wrong += [{"count": "1", "redirectAddress": address} for address in ("nowhere", "a:65536", f"a:{'9' * 5000}")]
+    for form in wrong:
         answer = call_http(node.port, "POST", f"{LOADER}/reloadCurrent", form=form)
         assert (answer.status, answer.json["code"]) == (400, 20002), form

@@ -13,7 +13,7 @@ from nacos_core.push.leaving import ask_to_leave
 from nacos_core.server import pages
 from nacos_core.server.context import Context
 from nacos_core.server.description import takes
-from nacos_core.server.versions import V2, V3, Refused, Version, answer_later, refuse
+from nacos_core.server.versions import INTEGER_MAX, V2, V3, Refused, Version, answer_later, integer_in, refuse
 
 if TYPE_CHECKING:
     from nacos_core._core import HttpRequest
@@ -129,18 +129,19 @@ def _reload_client(version: Version, context: Context, request: "HttpRequest") -
 
 
 def _reload_current(version: Version, context: Context, request: "HttpRequest") -> None:
-    count = request.parameters.get("count", "")
-    if not (count.isascii() and count.isdigit()):
-        text = f"count: a whole number wanted, not {count!r}"
-        refuse(version, context, request, Refused(400, pages.VALIDATION, text))
-        return
-    _ask(version, context, request, context.hub.clients()[int(count) :])
+    try:
+        count = integer_in("count", request.parameters.get("count", ""), INTEGER_MAX)
+    except Refused as error:
+        refuse(version, context, request, error)
+    else:
+        _ask(version, context, request, context.hub.clients()[count:])
 
 
 def _ask(version: Version, context: Context, request: "HttpRequest", clients: list[tuple[int, str]]) -> None:
     address = request.parameters.get("redirectAddress", "")
     ip, _, port = address.rpartition(":")
-    if address and not (ip and port.isascii() and port.isdigit()):
+    is_port = port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536
+    if address and not (ip and is_port):
         text = f"redirectAddress: ip:port wanted, not {address!r}"
         refuse(version, context, request, Refused(400, pages.VALIDATION, text))
         return

@@ -6,6 +6,11 @@ pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const HEADERS_COUNT_MAX: usize = 100;
 /// Longest HTTP/1.1 request body: a 10 MiB config, percent-encoded at worst three to one, plus room for the rest.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What clients may have sent, over all connections, that is not answered yet: a request is read before it is known who
+/// asks, so that anybody could fill the memory with many large ones. Above it those who send more of one are let go.
+pub const INPUT_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Whoever has sent no more than this is not let go for it.
+pub const INPUT_SMALL_BYTES: usize = 64 * 1024;
 /// Longest gRPC message, as the existing server's default (protocol/grpc.md section 1).
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Most gRPC calls that one connection may have open at once.
@@ -89,6 +94,8 @@ pub const EXPRESSION_CHARACTERS_MAX: usize = 4_096;
 pub const LISTEN_KEYS_COUNT_MAX: usize = 10_000;
 /// Most patterns that one connection watches, of services and of configs each (protocol/grpc.md section 4.1).
 pub const FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
+/// Longest pattern: longer than any name that it could be like. Each push to its watchers repeats it.
+pub const FUZZY_PATTERN_CHARACTERS_MAX: usize = 1024;
 /// Most different patterns that are watched: each name that comes or goes is compared with all of them.
 pub const FUZZY_PATTERNS_COUNT_MAX: usize = 1_000;
 /// Most names like one pattern that a watcher is told at first (protocol/grpc.md section 4.1).

@@ -142,6 +142,11 @@ impl Grpc {
         self.queued_bytes
     }
 
+    /// Bytes received of messages that are not whole yet.
+    pub fn partial_bytes(&self) -> usize {
+        self.partial_bytes
+    }
+
     /// How many calls are open.
     pub fn calls_count(&self) -> usize {
         self.calls.len()

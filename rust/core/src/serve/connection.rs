@@ -13,11 +13,15 @@ use super::{CallId, ConnectionId, State, grpc, http};
 use crate::configs::Labels;
 use crate::grpc::payload::Payload;
 use crate::grpc::{Grpc, GrpcEvent, Method, Status};
-use crate::http1::{Http1, Step};
+use crate::http1::{Http1, Refusal, Step};
+use crate::limits;
 use crate::registry::Publisher;
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 section 3.4); no HTTP/1.1 method is called PRI.
 const HTTP2_PREFACE_START: &[u8] = b"PRI ";
+
+const NO_ROOM: Refusal =
+    Refusal { status: 503, message: "clients are sending more than there is room for, please try again later" };
 
 /// The label that names the application of a client, and what it is called if there is none.
 const APP_LABEL: &str = "AppName";
@@ -69,6 +73,8 @@ pub(super) struct Connection {
     /// The driver has been told that there is output.
     pub is_dirty: bool,
     pub is_closing: bool,
+    /// `input_bytes` as the hub has last seen it.
+    pub counted_bytes: usize,
     remote_ip: Box<str>,
     remote_port: u16,
     engine: Engine,
@@ -130,6 +136,7 @@ impl Connection {
             last_active_ms: now_ms,
             is_dirty: false,
             is_closing: false,
+            counted_bytes: 0,
             remote_ip: remote_ip.into(),
             remote_port,
             engine: Engine::Unknown { grpc_only, first: Vec::new(), output: Vec::new() },
@@ -152,6 +159,26 @@ impl Connection {
                 self.drive_grpc(state);
             }
         }
+    }
+
+    /// What the peer has sent that is not answered yet.
+    pub fn input_bytes(&self) -> usize {
+        match &self.engine {
+            Engine::Unknown { first, .. } => first.len(),
+            Engine::Http(side) => side.engine.buffered(),
+            Engine::Grpc(side) => side.engine.partial_bytes(),
+        }
+    }
+
+    /// All connections together have sent too much: who is in the middle of something large has to come again.
+    pub fn give_up_large(&mut self, state: &mut State) {
+        if self.is_waiting() || self.input_bytes() <= limits::INPUT_SMALL_BYTES {
+            return;
+        }
+        if let Engine::Http(side) = &mut self.engine {
+            side.engine.refuse(&mut side.output, NO_ROOM);
+        }
+        self.close(state);
     }
 
     /// Tells HTTP/1.1 from HTTP/2 with prior knowledge by the first bytes.

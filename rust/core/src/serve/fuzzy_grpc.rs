@@ -7,9 +7,9 @@ use serde::Deserialize;
 use super::State;
 use super::event::{Event, FuzzyWatched, Watchable};
 use super::grpc::{Call, INVALID_PARAMETER, Outcome, close_ok, failure, malformed, open_ok, read};
-use super::input::DEFAULT_NAMESPACE;
+use super::input::{DEFAULT_NAMESPACE, check_length};
 use super::text::Text;
-use crate::limits::{FUZZY_MATCHES_COUNT_MAX, FUZZY_RECEIVED_COUNT_MAX};
+use crate::limits::{FUZZY_MATCHES_COUNT_MAX, FUZZY_PATTERN_CHARACTERS_MAX, FUZZY_RECEIVED_COUNT_MAX};
 use crate::registry::{FuzzyPattern, ResourceKey};
 
 const TOO_MANY_PATTERNS: u32 = 50310;
@@ -90,6 +90,7 @@ fn watch(
     text: &str,
 ) -> Result<bool, (u32, String)> {
     let invalid = |message: String| (INVALID_PARAMETER, message);
+    check_length("groupKeyPattern", text, FUZZY_PATTERN_CHARACTERS_MAX).map_err(|error| invalid(error.to_string()))?;
     let pattern = FuzzyPattern::read(text, DEFAULT_NAMESPACE)
         .ok_or_else(|| invalid(format!("groupKeyPattern {text:?} is not namespace>>group>>name")))?;
     let received = request.received_group_keys.as_deref().unwrap_or_default();

@@ -19,6 +19,8 @@ mod naming_grpc;
 mod naming_http;
 mod push;
 mod retired;
+#[cfg(test)]
+mod room_tests;
 mod snapshot;
 mod snowflake;
 #[cfg(test)]
@@ -142,6 +144,9 @@ pub struct Hub {
     state: State,
     connections: Slab<Connection>,
     generation: u32,
+    /// What all connections have sent that is not answered yet, and how much that may be.
+    input_bytes: usize,
+    input_bytes_max: usize,
     /// Connections that have output to write or want to be closed, by driver.
     dirty_reactor: Vec<ConnectionId>,
     dirty_streams: Vec<ConnectionId>,
@@ -175,6 +180,8 @@ impl Hub {
             },
             connections: Slab::new(),
             generation: 0,
+            input_bytes: 0,
+            input_bytes_max: limits::INPUT_BYTES_MAX,
             dirty_reactor: Vec::new(),
             dirty_streams: Vec::new(),
         }
@@ -209,6 +216,9 @@ impl Hub {
     pub fn feed(&mut self, id: ConnectionId, bytes: &[u8], now_ms: u64) {
         self.state.now_ms = now_ms;
         self.with(id, |connection, state| connection.feed(bytes, state));
+        if self.input_bytes > self.input_bytes_max {
+            self.with(id, Connection::give_up_large);
+        }
         if self.owner(id) == Some(Owner::Streams) {
             while self.carry_on(now_ms) {}
         }
@@ -245,6 +255,7 @@ impl Hub {
         self.state.now_ms = now_ms;
         let Some(slot) = self.slot(id) else { return };
         let connection = self.connections.remove(slot);
+        self.input_bytes -= connection.counted_bytes;
         connection.drop_what_it_held(&mut self.state);
         if connection.is_grpc() || connection.is_hanging() {
             self.state.events.push(Event::ConnectionGone(id));
@@ -481,6 +492,9 @@ impl Hub {
         let slot = self.slot(id)?;
         let connection = &mut self.connections[slot];
         let result = action(connection, &mut self.state);
+        let input_bytes = connection.input_bytes();
+        self.input_bytes = self.input_bytes + input_bytes - connection.counted_bytes;
+        connection.counted_bytes = input_bytes;
         if !connection.is_dirty && (!connection.output().is_empty() || connection.wants_close()) {
             connection.is_dirty = true;
             match connection.owner {
