@@ -219,6 +219,29 @@ def test_what_was_exported_is_imported(tool: Tool) -> None:
     assert {path.name for path in tool.folder.iterdir()} == {"node", "all.zip", "no.zip"}
 
 
+def test_what_is_done_is_told_in_json(tool: Tool) -> None:
+    first = tool.json("config", "set", "a", "1")["md5"]
+    tool.done("config", "set", "a", "2")
+    newest, _ = tool.json("config", "history", "a")
+    changed = tool.json("config", "diff", "a", newest["id"])["diff"].splitlines()
+    assert {"-1", "+2"} <= set(changed)
+    assert tool.json("config", "rollback", "a", newest["id"]) == {"md5": first}
+    size = tool.json("config", "export", "all.zip")["bytes"]
+    assert size == (tool.folder / "all.zip").stat().st_size
+    assert tool.json("config", "remove", "a") == {"removed": True}
+    server = tool.environment["NACOS_CORE_SERVER"]
+    kept = tool.json("naming", "register", "db", "10.0.0.1:80", "--persistent")
+    assert kept == {"registered": "10.0.0.1:80", "service": "db", "server": server}
+    watch = tool.start("naming", "watch", "db", "--json")
+    came = json.loads(line_of(watch))
+    assert (came["change"], came["instance"]["ip"]) == ("came", "10.0.0.1")
+    assert tool.json("naming", "deregister", "db", "10.0.0.1:80") == {"deregistered": "10.0.0.1:80"}
+    assert json.loads(line_of(watch)) == came | {"change": "gone"}
+    register = tool.start("naming", "register", "db2", "10.0.0.1:80", "--json")
+    assert json.loads(line_of(register)) == kept | {"service": "db2"}
+    assert interrupted(register)[0] == 0
+
+
 def test_progress_is_shown_to_people_alone(tool: Tool) -> None:
     tool.done("config", "set", "a", "1")
     person, terminal = pty.openpty()

@@ -126,12 +126,30 @@ def test_a_poll_of_which_nothing_changes_is_answered_empty_when_its_time_is_over
     assert 9.9 <= took_s <= 11.0
 
 
+@pytest.mark.parametrize("character", list("-_.:"))
+def test_a_name_may_have_these_characters(node: NodeProcess, character: str) -> None:
+    form = {"dataId": f"a{character}{phrases.unique('n')}", "group": f"g{character}1", "content": "named"}
+    for path in (phrases.V1_CONFIG, "/nacos/v2/cs/config"):
+        assert call_http(node.port, "POST", path, form=form).status == 200
+    assert call_http(node.port, "GET", phrases.V1_CONFIG, form).text == "named"
+    assert call_http(node.port, "DELETE", phrases.V1_CONFIG, form).text == "true"
+
+
+@pytest.mark.parametrize("character", list(" /\\+*@#%,;\u00e4"))
+@pytest.mark.parametrize("name", ["dataId", "group"])
+def test_a_name_may_have_no_other_character(node: NodeProcess, name: str, character: str) -> None:
+    key = {"dataId": "a", "group": "g"} | {name: f"a{character}b"}
+    refused = call_http(node.port, "POST", phrases.V1_CONFIG, form=key | {"content": "named"})
+    text = f"Param '{name}' is illegal, illegal characters should not appear in the param.\r\n"
+    assert (refused.status, refused.text) == (400, text)
+
+
 @pytest.mark.parametrize("name", ["groupName", "group"])
 @pytest.mark.parametrize("group", [phrases.GROUP, "absent"])
 def test_the_client_api_of_3x_takes_either_name_of_the_group(node: NodeProcess, name: str, group: str) -> None:
     data_id = phrases.unique("either")
     publish(node, data_id, "a")
-    answer = call_http(node.port, "GET", "/nacos/v3/client/cs/config", {"dataId": data_id, name: group})
+    answer = call_http(node.port, "GET", phrases.V3_CONFIG, {"dataId": data_id, name: group})
     assert (answer.status, answer.json["code"]) == (200, 0 if group == phrases.GROUP else 20004)
 
 

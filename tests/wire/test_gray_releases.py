@@ -315,6 +315,33 @@ def test_releases_are_listed_shown_promoted_and_removed(config: Config, path: st
     assert config.listed() == ["beta", "tag_t1"]
 
 
+def test_rules_are_shown_as_the_existing_server_shows_them(config: Config) -> None:
+    config.released(ips=f"{INSIDE},10.9.9.9")
+    config.publish("2", tag="t1")
+    shown = [json.loads(each["grayRule"]) for each in config.ask("GET", f"{ADMIN}/gray/list").json["data"]]
+    assert shown == [
+        {"type": "beta", "version": "1.0.0", "expr": f"{INSIDE},10.9.9.9", "priority": 2147483647},
+        {"type": "tag", "version": "1.0.0", "expr": "t1", "priority": 2147483646},
+    ]
+
+
+def test_who_promotes_a_release_is_who_changed_the_formal_version(config: Config) -> None:
+    config.publish("formal", srcUser="ann")
+    config.publish("beta", betaIps=INSIDE, srcUser="bob")
+    promoter = {"X-Forwarded-For": OUTSIDE}
+    assert config.ask("POST", f"{ADMIN}/gray/promote", promoter, grayName="beta", srcUser="eve").status == 200
+    shown = config.ask("GET", ADMIN).json["data"]
+    assert (shown["content"], shown["createUser"], shown["createIp"]) == ("beta", "eve", OUTSIDE)
+    events = config.ask("GET", "/nacos/v3/admin/cs/history/list").json["data"]["pageItems"]
+    told = [(each["opType"], each["publishType"], each["srcUser"], each["srcIp"]) for each in events]
+    assert told == [
+        ("D", "gray", "eve", OUTSIDE),
+        ("U", "formal", "eve", OUTSIDE),
+        ("I", "gray", "bob", "127.0.0.1"),
+        ("I", "formal", "ann", "127.0.0.1"),
+    ]
+
+
 def test_a_publication_of_a_release_compares_with_the_release(config: Config) -> None:
     config.released()
     formal, beta = (config.read(ip).headers["content-md5"] for ip in (OUTSIDE, INSIDE))

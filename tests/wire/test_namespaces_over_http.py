@@ -131,9 +131,10 @@ def test_an_id_that_is_taken_is_refused(node: NodeProcess, path: str) -> None:
 @pytest.mark.parametrize("path", RESULTS)
 def test_what_it_cannot_be_called_is_refused(node: NodeProcess, path: str) -> None:
     before = ids(node)
-    assert refusal(create(node, path, "a b")) == (400, 22000, "namespaceId [a b] mismatch the pattern")
+    for id in ("a b", "a.b", "a/b", "a:b", "\u00e4"):
+        assert refusal(create(node, path, id)) == (400, 22000, f"namespaceId [{id}] mismatch the pattern")
     assert refusal(create(node, path, "a" * 129)) == (400, 22000, "too long namespaceId, over 128")
-    for name in ("", "n@", "a*"):
+    for name in ("", *(f"n{character}" for character in "@#$%^&*")):
         text = f"namespaceName [{name}] contains illegal char"
         assert refusal(create(node, path, "fine", name)) == (400, 22000, text)
         form = {"namespaceId": "fine", "namespaceName": name}
