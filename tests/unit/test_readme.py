@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nacos_core import cli
+from nacos_core import cli, client
 from nacos_core.settings import OPTIONS, Settings
 from nacos_core.simulation import command as simulate
 from support.node_thread import NodeThread
@@ -51,6 +51,12 @@ def test_the_example_of_a_client_runs(tmp_path: Path) -> None:
     assert done.stdout.startswith("greeting: hi False\n")
     assert "10.0.0.7" in done.stdout
     assert (tmp_path / "nacos-cache" / "config").exists()
+
+
+def test_the_errors_of_the_client_are_where_it_says() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "client.md").read_text(), re.MULTILINE)
+    assert len(named) == 8
+    assert {name for name in named if not issubclass(getattr(client, name), Exception)} == set()
 
 
 def test_the_options_are_those_of_the_command_line() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nacos_core.cluster.settings import cluster_settings
 from nacos_core.errors import SettingsError
 from nacos_core.settings import Settings, check, is_loopback, load
 
@@ -104,3 +105,26 @@ def test_another_address_needs_authentication_or_a_word(address: str) -> None:
         check(Settings(), ["127.0.0.1", address])
     check(Settings(auth=True), [address])
     check(Settings(insecure=True), [address])
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (Settings(cluster="127.0.0.1:8848", join="127.0.0.1:8858"), "give one of them"),
+        (Settings(join="127.0.0.1:8848"), "127.0.0.1:8848 is this node itself"),
+        (Settings(port=8858, advertise="127.0.0.1:8848@7000", join="127.0.0.1:8848"), "is this node itself"),
+        (Settings(port=0, join="127.0.0.1:8848"), "--port 0"),
+        (Settings(port=None, join="127.0.0.1:8848"), "advertise"),
+    ],
+)
+def test_what_does_not_go_together_of_a_cluster_is_named(settings: Settings, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        cluster_settings(settings)
+
+
+def test_a_node_that_joins_another_one_has_peers_and_one_that_stands_alone_has_none() -> None:
+    joining = cluster_settings(Settings(join="127.0.0.1:8858"))
+    assert joining is not None
+    assert joining.join is not None
+    assert (joining.own.name, joining.join.name, joining.listed) == ("127.0.0.1:8848", "127.0.0.1:8858", ())
+    assert cluster_settings(Settings()) is None

@@ -10,10 +10,13 @@ from nacos_core.client.naming import NamingClient, Service
 from nacos_core.client.opening import Client, open_client
 from nacos_core.client.services import ServiceName
 from nacos_core.client.states import States
+from nacos_core.errors import AlreadyExists, CasMismatch, OutcomeUnknown, SettingsError
 from nacos_core.naming.model import Instance
 
 __all__ = [
     "AccessDenied",
+    "AlreadyExists",
+    "CasMismatch",
     "Client",
     "ClientError",
     "Config",
@@ -21,9 +24,11 @@ __all__ = [
     "Instance",
     "NamingClient",
     "NotFound",
+    "OutcomeUnknown",
     "ServerRefused",
     "Service",
     "ServiceName",
+    "SettingsError",
     "States",
     "Unreachable",
     "open_client",

@@ -46,6 +46,10 @@ def cluster_settings(settings: "Settings") -> ClusterSettings | None:
     else:
         listed, own = (), _own(settings)
     contact = None if settings.join is None else parse_member(settings.join)
+    if contact is not None and contact.name == own.name:
+        raise SettingsError(
+            f"--join {settings.join} is this node itself: name a member of the cluster that is to take it in"
+        )
     check_secret([*listed, own, *([] if contact is None else [contact])], settings.cluster_secret)
     return ClusterSettings(own, listed, contact)
 
