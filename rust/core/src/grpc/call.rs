@@ -1,5 +1,6 @@
 //! One call as the connection sees it.
 
+use super::flow::CallWindow;
 use super::message::MessageReader;
 use super::{Method, Status};
 use bytes::Bytes;
@@ -15,12 +16,9 @@ pub(super) struct Call {
     pub(super) is_announced: bool,
     /// The response headers are sent.
     pub(super) is_started: bool,
-    /// It stands in the connection's line for send window.
-    pub(super) is_waiting: bool,
     /// Received and not yet granted to the client again.
     pub(super) unacknowledged_bytes: u32,
-    /// What may be sent, relative to the client's initial window, so that a change of that setting costs nothing here.
-    pub(super) send_credit_bytes: i64,
+    pub(super) window: CallWindow,
     pub(super) reader: MessageReader,
     /// The message of a unary call whose end has not arrived.
     pub(super) message: Option<Bytes>,
@@ -42,9 +40,8 @@ impl Call {
             is_half_closed: false,
             is_announced: false,
             is_started: false,
-            is_waiting: false,
             unacknowledged_bytes: 0,
-            send_credit_bytes: 0,
+            window: CallWindow::default(),
             reader: MessageReader::default(),
             message: None,
             outbox: None,

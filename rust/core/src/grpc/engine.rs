@@ -1,6 +1,7 @@
 //! One server-side connection: its state, and what a caller does with it. Receiving and sending have their own files.
 
 use super::call::Call;
+use super::flow::SendWindows;
 use super::frame::{
     Code, ConnectionError, WINDOW_INITIAL, setting, write_go_away, write_settings, write_window_update,
 };
@@ -13,7 +14,6 @@ use crate::limits::{
     GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_COUNT_MAX,
 };
 use hashbrown::HashMap;
-use std::collections::VecDeque;
 
 /// How far the connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +43,7 @@ pub struct Grpc {
     pub(super) last_stream: CallId,
     /// Received and not yet granted to the client again.
     pub(super) unacknowledged_bytes: u32,
-    /// What the client lets us send on the whole connection.
-    pub(super) send_window_bytes: i64,
-    /// What the client lets us send on each call to begin with.
-    pub(super) call_window_bytes: i64,
-    /// Calls that wait for the connection's send window, first come first served.
-    pub(super) waiting: VecDeque<CallId>,
+    pub(super) windows: SendWindows,
     pub(super) queued_bytes: usize,
     /// Bytes of messages that are not whole yet.
     pub(super) partial_bytes: usize,
@@ -84,9 +79,7 @@ impl Grpc {
             header_blocks: HeaderBlocks::default(),
             last_stream: 0,
             unacknowledged_bytes: 0,
-            send_window_bytes: i64::from(WINDOW_INITIAL),
-            call_window_bytes: i64::from(WINDOW_INITIAL),
-            waiting: VecDeque::new(),
+            windows: SendWindows::default(),
             queued_bytes: 0,
             partial_bytes: 0,
             resets_count: 0,
@@ -163,7 +156,7 @@ impl Grpc {
         self.input = Vec::new();
         self.header_blocks = HeaderBlocks::default();
         self.calls = HashMap::default();
-        self.waiting = VecDeque::new();
+        self.windows.clear();
         self.queued_bytes = 0;
         self.partial_bytes = 0;
         self.events.push(GrpcEvent::Closed { reason });
@@ -174,9 +167,7 @@ impl Grpc {
         let call = self.calls.remove(&id)?;
         self.queued_bytes -= call.queued_bytes();
         self.partial_bytes -= call.reader.partial_bytes();
-        if call.is_waiting {
-            self.waiting.retain(|waiting| *waiting != id);
-        }
+        self.windows.forget(id, &call.window);
         Some(call)
     }
 

@@ -6,6 +6,7 @@
 mod call;
 pub mod client;
 mod engine;
+mod flow;
 mod frame;
 mod header_block;
 mod hpack;

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::engine::{Grpc, Stage};
 use super::frame::{
-    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_MAX, answer_ping, flag, increment,
-    kind, number, setting, settings, unpadded, write_head, write_reset, write_window_update,
+    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, PREFACE, answer_ping, flag, increment, kind,
+    number, setting, settings, unpadded, write_head, write_reset, write_window_update,
 };
 use super::header_block::HeaderBlock;
 use super::hpack::RequestHead;
@@ -110,14 +110,11 @@ impl Grpc {
 
     fn settings(&mut self, head: &FrameHead, payload: &[u8]) -> Result<(), ConnectionError> {
         let Some(pairs) = settings(head, payload)? else { return Ok(()) };
-        let call_window_before = self.call_window_bytes;
+        let mut has_grown = false;
         for (id, value) in pairs {
             match id {
                 setting::HEADER_TABLE_SIZE => self.encoder.limit_table(value),
-                setting::INITIAL_WINDOW_SIZE if i64::from(value) > WINDOW_MAX => {
-                    return Err(ConnectionError::new(Code::FlowControl, "the initial window is too large"));
-                }
-                setting::INITIAL_WINDOW_SIZE => self.call_window_bytes = value.into(),
+                setting::INITIAL_WINDOW_SIZE => has_grown |= self.windows.set_initial(value)?,
                 setting::MAX_FRAME_SIZE if !(PAYLOAD_BYTES_MAX as u32..1 << 24).contains(&value) => {
                     return Err(ConnectionError::protocol("the largest frame size is out of range"));
                 }
@@ -128,7 +125,7 @@ impl Grpc {
             }
         }
         write_head(&mut self.output, 0, kind::SETTINGS, flag::ACK, 0);
-        if self.call_window_bytes > call_window_before && self.queued_bytes > 0 {
+        if has_grown && self.queued_bytes > 0 {
             self.pump_all();
         }
         Ok(())
@@ -136,17 +133,13 @@ impl Grpc {
 
     fn window_update(&mut self, stream: CallId, increment: i64) -> Result<(), ConnectionError> {
         if stream == 0 {
-            self.send_window_bytes += increment;
-            if self.send_window_bytes > WINDOW_MAX {
-                return Err(ConnectionError::new(Code::FlowControl, "the connection's window is too large"));
-            }
+            self.windows.open(increment)?;
             self.pump_waiting();
             return Ok(());
         }
         self.check_begun(stream)?;
         let Some(call) = self.calls.get_mut(&stream) else { return Ok(()) };
-        call.send_credit_bytes += increment;
-        if call.send_credit_bytes + self.call_window_bytes > WINDOW_MAX {
+        if !self.windows.open_call(&mut call.window, increment) {
             return self.reset(stream, Code::FlowControl);
         }
         self.pump(stream);

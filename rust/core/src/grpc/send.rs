@@ -50,8 +50,8 @@ impl Grpc {
             return;
         }
         let framed_len = PREFIX_BYTES + len;
-        let window = self.send_window_bytes.min(self.call_window_bytes + call.send_credit_bytes);
-        if call.outbox.is_none() && framed_len <= PAYLOAD_BYTES_MAX && framed_len as i64 <= window {
+        let fits_frame = call.outbox.is_none() && framed_len <= PAYLOAD_BYTES_MAX;
+        if fits_frame && self.windows.take_whole(&mut call.window, framed_len) {
             let out = &mut self.output;
             out.reserve(framed_len + AROUND_BYTES);
             if !std::mem::replace(&mut call.is_started, true) {
@@ -60,8 +60,6 @@ impl Grpc {
             write_head(out, framed_len, kind::DATA, 0, id);
             out.extend_from_slice(&prefix(len));
             write(out);
-            call.send_credit_bytes -= framed_len as i64;
-            self.send_window_bytes -= framed_len as i64;
             if is_last {
                 self.complete(id, &Status::OK);
             }
@@ -85,23 +83,13 @@ impl Grpc {
             self.encoder.write_headers(&mut self.output, id);
         }
         while let Some(message) = outbox.messages.front_mut() {
-            let call_window = self.call_window_bytes + call.send_credit_bytes;
-            if call_window <= 0 {
+            let len = self.windows.take(id, &mut call.window, message.len());
+            if len == 0 {
                 return;
             }
-            if self.send_window_bytes <= 0 {
-                if !std::mem::replace(&mut call.is_waiting, true) {
-                    self.waiting.push_back(id);
-                }
-                return;
-            }
-            let window = call_window.min(self.send_window_bytes).min(PAYLOAD_BYTES_MAX as i64);
-            let len = message.len().min(window as usize);
             write_head(&mut self.output, len, kind::DATA, 0, id);
             self.output.extend_from_slice(&message[..len]);
             message.advance(len);
-            call.send_credit_bytes -= len as i64;
-            self.send_window_bytes -= len as i64;
             self.queued_bytes -= len;
             if message.is_empty() {
                 outbox.messages.pop_front();
@@ -116,10 +104,9 @@ impl Grpc {
 
     /// The connection's window has opened: whoever waits for it goes on, in the order of waiting.
     pub(super) fn pump_waiting(&mut self) {
-        while self.send_window_bytes > 0 {
-            let Some(id) = self.waiting.pop_front() else { return };
+        while let Some(id) = self.windows.next_waiting() {
             if let Some(call) = self.calls.get_mut(&id) {
-                call.is_waiting = false;
+                call.window.go_on();
             }
             self.pump(id);
         }

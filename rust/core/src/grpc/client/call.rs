@@ -1,6 +1,7 @@
 //! One call as the client's connection sees it.
 
 use crate::grpc::Method;
+use crate::grpc::flow::CallWindow;
 use crate::grpc::message::MessageReader;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -16,12 +17,9 @@ pub(super) struct Call {
     pub(super) is_last_queued: bool,
     /// The end of our side is written.
     pub(super) is_half_closed: bool,
-    /// It stands in the connection's line for send window.
-    pub(super) is_waiting: bool,
     /// Received and not yet granted to the server again.
     pub(super) unacknowledged_bytes: u32,
-    /// What may be sent, relative to the server's initial window, so that a change of that setting costs nothing here.
-    pub(super) send_credit_bytes: i64,
+    pub(super) window: CallWindow,
     pub(super) reader: MessageReader,
     /// Messages with their prefix that are not written yet.
     pub(super) outbox: VecDeque<Bytes>,
@@ -35,9 +33,8 @@ impl Call {
             is_answered: false,
             is_last_queued: false,
             is_half_closed: false,
-            is_waiting: false,
             unacknowledged_bytes: 0,
-            send_credit_bytes: 0,
+            window: CallWindow::default(),
             reader: MessageReader::default(),
             outbox: VecDeque::new(),
         }

@@ -11,6 +11,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+use super::flow::SendWindows;
 use super::frame::{
     Code, ConnectionError, PREFACE, WINDOW_INITIAL, setting, write_go_away, write_reset, write_settings,
     write_window_update,
@@ -79,12 +80,7 @@ pub struct GrpcClient {
     open_max: u32,
     /// Received and not yet granted to the server again.
     unacknowledged_bytes: u32,
-    /// What the server lets us send on the whole connection.
-    send_window_bytes: i64,
-    /// What the server lets us send on each call to begin with.
-    call_window_bytes: i64,
-    /// Calls that wait for the connection's send window, first come first served.
-    waiting: VecDeque<CallId>,
+    windows: SendWindows,
 }
 
 impl GrpcClient {
@@ -116,9 +112,7 @@ impl GrpcClient {
             // As many as we like, until the server says otherwise (RFC 9113 section 6.5.2).
             open_max: u32::MAX,
             unacknowledged_bytes: 0,
-            send_window_bytes: i64::from(WINDOW_INITIAL),
-            call_window_bytes: i64::from(WINDOW_INITIAL),
-            waiting: VecDeque::new(),
+            windows: SendWindows::default(),
         }
     }
 
@@ -211,7 +205,7 @@ impl GrpcClient {
         self.header_blocks = HeaderBlocks::default();
         self.calls = HashMap::default();
         self.unopened = VecDeque::new();
-        self.waiting = VecDeque::new();
+        self.windows.clear();
         self.open_count = 0;
         self.events.push(ClientEvent::Closed { reason });
     }
@@ -224,9 +218,7 @@ impl GrpcClient {
         } else {
             self.unopened.retain(|unopened| *unopened != id);
         }
-        if call.is_waiting {
-            self.waiting.retain(|waiting| *waiting != id);
-        }
+        self.windows.forget(id, &call.window);
         Some(call)
     }
 

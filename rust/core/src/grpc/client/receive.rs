@@ -2,8 +2,8 @@
 
 use super::{ClientEvent, GrpcClient};
 use crate::grpc::frame::{
-    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, WINDOW_MAX, answer_ping, flag, increment, kind,
-    number, setting, settings, unpadded, write_head, write_window_update,
+    Code, ConnectionError, FrameHead, HEAD_BYTES, PAYLOAD_BYTES_MAX, answer_ping, flag, increment, kind, number,
+    setting, settings, unpadded, write_head, write_window_update,
 };
 use crate::grpc::header_block::HeaderBlock;
 use crate::grpc::hpack::ResponseHead;
@@ -72,10 +72,9 @@ impl GrpcClient {
         for (id, value) in pairs {
             match id {
                 setting::MAX_CONCURRENT_STREAMS => self.open_max = value,
-                setting::INITIAL_WINDOW_SIZE if i64::from(value) > WINDOW_MAX => {
-                    return Err(ConnectionError::new(Code::FlowControl, "the initial window is too large"));
+                setting::INITIAL_WINDOW_SIZE => {
+                    self.windows.set_initial(value)?;
                 }
-                setting::INITIAL_WINDOW_SIZE => self.call_window_bytes = value.into(),
                 // Requests use no header table, and frames of the size that every server takes.
                 _ => {}
             }
@@ -88,17 +87,13 @@ impl GrpcClient {
 
     fn window_update(&mut self, call: CallId, increment: i64) -> Result<(), ConnectionError> {
         if call == 0 {
-            self.send_window_bytes += increment;
-            if self.send_window_bytes > WINDOW_MAX {
-                return Err(ConnectionError::new(Code::FlowControl, "the connection's window is too large"));
-            }
+            self.windows.open(increment)?;
             self.pump_waiting();
             return Ok(());
         }
         self.check_begun(call)?;
         let Some(found) = self.calls.get_mut(&call) else { return Ok(()) };
-        found.send_credit_bytes += increment;
-        if found.send_credit_bytes + self.call_window_bytes > WINDOW_MAX {
+        if !self.windows.open_call(&mut found.window, increment) {
             self.end(call, Status::new(Status::INTERNAL, "the call's window is too large"));
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::{GrpcClient, head};
 use crate::grpc::CallId;
-use crate::grpc::frame::{PAYLOAD_BYTES_MAX, flag, kind, write_head};
+use crate::grpc::frame::{flag, kind, write_head};
 use crate::grpc::message::{PREFIX_BYTES, prefix};
 use bytes::{Buf, Bytes};
 
@@ -39,18 +39,11 @@ impl GrpcClient {
     pub(super) fn pump(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.is_open) else { return };
         while let Some(message) = call.outbox.front_mut() {
-            let call_window = self.call_window_bytes + call.send_credit_bytes;
-            if call_window <= 0 {
+            let len = self.windows.take(id, &mut call.window, message.len());
+            if len == 0 {
                 return;
             }
-            if self.send_window_bytes <= 0 {
-                if !std::mem::replace(&mut call.is_waiting, true) {
-                    self.waiting.push_back(id);
-                }
-                return;
-            }
-            let window = call_window.min(self.send_window_bytes).min(PAYLOAD_BYTES_MAX as i64);
-            let part = message.split_to(message.len().min(window as usize));
+            let part = message.split_to(len);
             if !message.has_remaining() {
                 call.outbox.pop_front();
             }
@@ -58,17 +51,14 @@ impl GrpcClient {
             let flags = if call.is_half_closed { flag::END_STREAM } else { 0 };
             write_head(&mut self.output, part.len(), kind::DATA, flags, id);
             self.output.extend_from_slice(&part);
-            call.send_credit_bytes -= part.len() as i64;
-            self.send_window_bytes -= part.len() as i64;
         }
     }
 
     /// The connection's window has opened: whoever waits for it goes on, in the order of waiting.
     pub(super) fn pump_waiting(&mut self) {
-        while self.send_window_bytes > 0 {
-            let Some(id) = self.waiting.pop_front() else { return };
+        while let Some(id) = self.windows.next_waiting() {
             if let Some(call) = self.calls.get_mut(&id) {
-                call.is_waiting = false;
+                call.window.go_on();
             }
             self.pump(id);
         }

@@ -73,7 +73,7 @@ fn answers_that_wait_for_the_connection_go_out_in_order() {
     feed(&mut server, &number(kind::RST_STREAM, 3, 8));
     feed(&mut server, &number(kind::WINDOW_UPDATE, 0, 105));
     assert_eq!(data_of(&written(&mut server), 5).len(), 105);
-    assert_eq!((server.queued_bytes(), server.calls_count(), server.waiting.len()), (0, 0, 0));
+    assert_eq!((server.queued_bytes(), server.calls_count(), server.windows.waiting_count()), (0, 0, 0));
 }
 
 #[test]
