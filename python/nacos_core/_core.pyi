@@ -433,7 +433,6 @@ class Hub:
     def allow_token(self, token: str, until_ms: int) -> None:
         """Lets requests that carry the token pass until then."""
 
-    def forget_token(self, token: str) -> None: ...
     def proceed(self, connection: int, call: int, now_ms: int) -> None:
         """Routes a request again that came up with `authorized=False`, now as an authorized one."""
 

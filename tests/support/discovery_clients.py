@@ -150,7 +150,6 @@ class BeatingProvider(_Task):
     def __init__(self, ip: str, servers: Sequence[NodeProcess]) -> None:
         super().__init__()
         self.ip = ip
-        self.registered_count = 0
         self._servers = itertools.cycle(servers)
         self._registered = threading.Event()
 
@@ -177,5 +176,4 @@ class BeatingProvider(_Task):
         if answer.json["code"] == 20404:
             answer = call_http(node.port, "POST", INSTANCE, {**name, "ephemeral": "true"}, host=node.host, within_s=3)
             assert answer.text == "ok", answer
-            self.registered_count += 1
             self._registered.set()

@@ -86,10 +86,6 @@ impl Hub {
         self.lock().allow_token(token, until_ms);
     }
 
-    fn forget_token(&self, token: &str) {
-        self.lock().forget_token(token);
-    }
-
     fn proceed(&self, connection: u64, call: u32, now_ms: u64) {
         self.lock().proceed(connection, call, now_ms);
     }

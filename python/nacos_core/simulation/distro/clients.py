@@ -80,7 +80,6 @@ class Connected(Client):
         self.ip = ip
         self.wanted: set[str] = set()
         self.connection: Connection | None = None
-        self._is_connecting = False
         self.timeline.after(0.6, self._look)
 
     def act(self) -> None:

@@ -79,13 +79,6 @@ impl Configs {
         })
     }
 
-    /// The configs of a namespace in order of group and data id.
-    pub fn iter_namespace(&self, namespace: &str) -> impl Iterator<Item = (&ConfigKey, &StoredConfig)> {
-        let first = ConfigKey::new((namespace, "", ""));
-        let of_namespace = self.order.range(first..).take_while(move |(key, _)| key.namespace() == namespace);
-        of_namespace.filter_map(|(key, id)| Some((key, self.entries[*id as usize].config.as_deref()?)))
-    }
-
     /// How many configs a namespace has.
     pub fn count_in(&self, namespace: &str) -> usize {
         self.usage(namespace, None)

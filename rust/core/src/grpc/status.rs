@@ -17,8 +17,6 @@ impl Status {
     pub const OK: Status = Status::new(0, "");
     /// 2: nothing is known of it.
     pub const UNKNOWN: u8 = 2;
-    /// 3: the message cannot be read.
-    pub const INVALID_ARGUMENT: u8 = 3;
     /// 8: a message is larger than the limit, or too many calls.
     pub const RESOURCE_EXHAUSTED: u8 = 8;
     /// 12: unknown method or message encoding.

@@ -91,11 +91,6 @@ impl ServiceSearch {
 }
 
 impl Registry {
-    /// Whether there is such a service: created, or registered and not cleaned away since.
-    pub fn has_service(&self, key: KeyParts<'_>) -> bool {
-        self.service_is_ephemeral(key).is_some()
-    }
-
     /// Appends the array of all instances as operators have them, the disabled ones too, without protection.
     pub fn write_all_instances(&self, key: KeyParts<'_>, out: &mut Vec<u8>) {
         out.push(b'[');

@@ -79,13 +79,15 @@ impl Registry {
     }
 
     /// The digest of all that a publisher published.
-    pub fn publisher_digest(&self, publisher: &Publisher) -> Option<u128> {
+    #[cfg(test)]
+    pub(super) fn publisher_digest(&self, publisher: &Publisher) -> Option<u128> {
         let holder = self.publishers.find(publisher.borrowed())?;
         Some(self.publishers.get(holder).digest.to_u128())
     }
 
     /// How often a publisher's record changed.
-    pub fn publisher_revision(&self, publisher: &Publisher) -> Option<u64> {
+    #[cfg(test)]
+    pub(super) fn publisher_revision(&self, publisher: &Publisher) -> Option<u64> {
         let holder = self.publishers.find(publisher.borrowed())?;
         Some(self.publishers.get(holder).revision)
     }

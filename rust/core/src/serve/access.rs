@@ -26,10 +26,6 @@ impl Access {
         self.tokens.insert(token.into(), until_ms);
     }
 
-    pub fn forget(&mut self, token: &str) {
-        self.tokens.remove(token);
-    }
-
     /// Whether a request with this token passes.
     pub fn passes(&self, token: Option<&str>, now_ms: u64) -> bool {
         !self.required || token.and_then(|token| self.tokens.get(token)).is_some_and(|until| *until > now_ms)
@@ -58,8 +54,6 @@ mod tests {
         assert!(!access.passes(Some("good"), 100));
         assert!(!access.passes(Some("other"), 0));
         assert!(!access.passes(None, 0));
-        access.forget("good");
-        assert!(!access.passes(Some("good"), 0));
         assert!(Access::new(false).passes(None, 0));
     }
 

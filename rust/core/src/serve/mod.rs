@@ -361,10 +361,6 @@ impl Hub {
         self.state.access.allow(token, until_ms, self.state.now_ms);
     }
 
-    pub fn forget_token(&mut self, token: &str) {
-        self.state.access.forget(token);
-    }
-
     /// Lets a request that went up without authorization go on as an authorized one.
     pub fn proceed(&mut self, id: ConnectionId, call: CallId, now_ms: u64) {
         self.state.now_ms = now_ms;
