@@ -170,6 +170,10 @@ fn a_holder_stays_while_it_has_addresses() {
     assert_eq!(b.distro_drop(("a", 1), false, NOW_MS), 0);
     assert_eq!(b.distro_holders().len(), 2);
     assert_eq!(list(&mut b), ["10.0.0.2"]);
+    // Nobody has adopted them within their grace.
+    assert_eq!(b.distro_drop(("a", 1), true, NOW_MS), 1);
+    assert!(list(&mut b).is_empty());
+    assert_eq!(b.distro_holders().len(), 1);
 }
 
 #[test]

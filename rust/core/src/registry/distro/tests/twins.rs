@@ -54,6 +54,9 @@ pub(super) struct World {
     messages: Vec<Vec<u8>>,
 }
 
+/// Of comparing all with all: then the responsible node knows all that there is to adopt, and has adopted it.
+const ADOPTED_AFTER_ROUNDS: usize = 2;
+
 pub(super) const IDS: [&str; 3] = ["a", "b", "c"];
 
 fn weighted(ip: u8, weight: u8) -> Instance {
@@ -139,7 +142,9 @@ impl World {
                     if node == 0 {
                         self.nodes[node].distro_adopt((&view.node_id, view.boot), self.now_ms);
                     }
-                    self.nodes[node].distro_drop((&view.node_id, view.boot), false, self.now_ms);
+                    // What the responsible node has seen go nobody adopts: that ends with the grace of addresses.
+                    let is_abandoned = round >= ADOPTED_AFTER_ROUNDS;
+                    self.nodes[node].distro_drop((&view.node_id, view.boot), is_abandoned, self.now_ms);
                 }
             }
             let all = self.nodes.each_ref().map(all_figures);
