@@ -122,7 +122,7 @@ def _use(tool: str, arguments: list[str]) -> int:
     except KeyboardInterrupt:  # before the tool heeds signals itself
         return INTERRUPTED
     except BrokenPipeError:  # whoever read this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
 
 
@@ -192,4 +192,11 @@ def _announce_addresses(node: "Node") -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # whoever started the node wanted to know no more: it goes on
+        _drop_output()
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

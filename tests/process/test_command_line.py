@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -140,6 +141,31 @@ def test_a_signal_ends_it_cleanly_within_a_second(start_node: StartNode, by: sig
     assert node.errors == ""
     node.start()
     assert call_http(node.port, "GET", phrases.V1_CONFIG, {"dataId": "kept", "group": phrases.GROUP}).text == "a"
+
+
+def test_a_node_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    port = free_pair()
+    command = [*COMMAND, "--port", str(port), "--data", str(tmp_path / "data")]
+    unread, output = os.pipe()
+    os.close(unread)
+    with subprocess.Popen(command, env=clean_environment(), stdout=output, stderr=subprocess.PIPE) as process:
+        os.close(output)
+        until = time.monotonic() + 20
+        while not answers(port):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def answers(port: int) -> bool:
+    try:
+        return call_http(port, "GET", READINESS[0]).status == 200
+    except OSError:
+        return False
 
 
 def test_two_signals_in_a_row_are_as_good_as_one(start_node: StartNode) -> None:
