@@ -1,20 +1,16 @@
-//! The hub and the reactor as Python sees them.
+//! The hub as Python sees it. What belongs to a store or a rule of its own stands beside the classes of that.
 
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
-use nacos_core::configs::{Asker, Config, Published, Removal};
-use nacos_core::reactor;
+use nacos_core::configs::Asker;
 use nacos_core::registry::{Publisher, View};
 use nacos_core::serve::{self, DecodedSnapshot, HubSettings, ListenKey, Owner, ServiceName};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
-use crate::borrow::hold;
-use crate::configs::{ConfigView, HistoryEvent};
 use crate::frozen::Frozen;
-use crate::{errors, events, publications, quotas};
+use crate::{errors, events};
 
 /// A service, the revision of its own metadata if that is over, and of those of its instances that are.
 type ExpiredMetadata = ((String, String, String), Option<u64>, Vec<(String, u64)>);
@@ -375,157 +371,6 @@ impl Hub {
         Some(PyBytes::new(py, &digest.to_be_bytes()))
     }
 
-    // --- configs
-
-    #[pyo3(signature = (namespace, group, data_id, content, *, r#type, now_ms, encrypted_data_key = "", description = None, application = None, tags = None, r#use = None,
-        effect = None, schema = None, source_user = None, source_ip = None))]
-    #[expect(clippy::too_many_arguments, reason = "a config has these attributes")]
-    fn put_config(
-        &self,
-        namespace: &str,
-        group: &str,
-        data_id: &str,
-        content: &[u8],
-        r#type: String,
-        now_ms: u64,
-        encrypted_data_key: &str,
-        description: Option<String>,
-        application: Option<String>,
-        tags: Option<String>,
-        r#use: Option<String>,
-        effect: Option<String>,
-        schema: Option<String>,
-        source_user: Option<String>,
-        source_ip: Option<String>,
-    ) -> String {
-        let config = Config {
-            content: bytes::Bytes::copy_from_slice(content),
-            kind: r#type.into(),
-            encrypted_data_key: encrypted_data_key.into(),
-            app_name: application.unwrap_or_default().into(),
-            tags: tags.map(Into::into),
-            description: description.map(Into::into),
-            usage: r#use.map(Into::into),
-            effect: effect.map(Into::into),
-            schema: schema.map(Into::into),
-            create_user: source_user.map(Into::into),
-            create_ip: source_ip.map(Into::into),
-            // The store keeps the time of creation of a config that exists.
-            created_ms: now_ms,
-            modified_ms: now_ms,
-        };
-        self.lock().configs_mut().put((namespace, group, data_id), config).as_str().to_owned()
-    }
-
-    fn kept_schema(&self, namespace: &str, group: &str, data_id: &str, r#type: &str) -> Option<(String, String)> {
-        let hub = self.lock();
-        let (kind, schema) = hub.configs().kept_schema((namespace, group, data_id), r#type)?;
-        Some((kind.to_owned(), schema.to_owned()))
-    }
-
-    /// Publications of the log, in order (see `publications`): the outcome of each, and which changed something.
-    fn put_configs<'py>(
-        &self,
-        py: Python<'py>,
-        publications: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-        let held = hold(publications)?;
-        let (outcomes, changed) = (PyList::empty(py), PyList::empty(py));
-        let mut hub = self.lock();
-        for (at, publication) in publications::read(&held).enumerate() {
-            let refused = match publication.map(|publication| hub.configs_mut().publish(publication)) {
-                Ok(Published::Stored { md5, changed: is_changed }) => {
-                    outcomes.append(PyString::new(py, md5.as_str()))?;
-                    if is_changed {
-                        changed.append(at)?;
-                    }
-                    continue;
-                }
-                Ok(Published::Exists) => ("exists", String::new()),
-                Ok(Published::Differs) => ("cas", String::new()),
-                Ok(Published::OverQuota(over)) => (quotas::kind_of(&over), over.to_string()),
-                Err(error) => ("refused", error.to_string()),
-            };
-            outcomes.append(PyList::new(py, [refused.0, &refused.1])?)?;
-        }
-        Ok((outcomes, changed))
-    }
-
-    fn get_config(&self, namespace: &str, group: &str, data_id: &str) -> Option<ConfigView> {
-        self.lock().configs().get_shared((namespace, group, data_id)).map(ConfigView)
-    }
-
-    #[pyo3(signature = (namespace, group, data_id, *, now_ms, source_user = None, source_ip = None))]
-    fn remove_config(
-        &self,
-        namespace: &str,
-        group: &str,
-        data_id: &str,
-        now_ms: u64,
-        source_user: Option<String>,
-        source_ip: Option<String>,
-    ) -> bool {
-        let (source_user, source_ip) = (source_user.map(Into::into), source_ip.map(Into::into));
-        let removal = Removal { source_user, source_ip, stamped_ms: now_ms };
-        self.lock().configs_mut().remove((namespace, group, data_id), removal).is_some()
-    }
-
-    fn config_md5(&self, namespace: &str, group: &str, data_id: &str) -> String {
-        self.lock().configs().md5_of((namespace, group, data_id)).to_owned()
-    }
-
-    #[pyo3(signature = (namespace = None))]
-    fn config_count(&self, namespace: Option<&str>) -> usize {
-        let hub = self.lock();
-        namespace.map_or_else(|| hub.configs().len(), |namespace| hub.configs().count_in(namespace))
-    }
-
-    // --- history
-
-    fn config_history(
-        &self,
-        namespace: &str,
-        group: &str,
-        data_id: &str,
-        skip_count: usize,
-        count: usize,
-    ) -> (usize, Vec<HistoryEvent>) {
-        let key = (namespace, group, data_id);
-        let hub = self.lock();
-        let events = hub.configs().history(key);
-        let page = events.iter().rev().skip(skip_count).take(count);
-        (events.len(), page.map(|event| HistoryEvent::new(key, event)).collect())
-    }
-
-    fn history_event(&self, id: u64) -> Option<HistoryEvent> {
-        let hub = self.lock();
-        let (key, event) = hub.configs().event(id)?;
-        Some(HistoryEvent::new(key.parts(), event))
-    }
-
-    fn history_event_before(&self, namespace: &str, group: &str, data_id: &str, id: u64) -> Option<HistoryEvent> {
-        let key = (namespace, group, data_id);
-        let hub = self.lock();
-        Some(HistoryEvent::new(key, hub.configs().event_before(key, id)?))
-    }
-
-    #[getter]
-    fn last_event_id(&self) -> u64 {
-        self.lock().configs().last_event_id()
-    }
-
-    fn history_size(&self) -> (usize, usize) {
-        self.lock().configs().history_size()
-    }
-
-    fn old_history(&self, before_ms: u64, keep_count: usize, after_id: u64, look_count: usize) -> (usize, u64) {
-        self.lock().configs().old_history(before_ms, keep_count, after_id, look_count)
-    }
-
-    fn trim_history(&self, before_ms: u64, keep_count: usize, after_id: u64, look_count: usize) -> u64 {
-        self.lock().configs_mut().trim_history(before_ms, keep_count, after_id, look_count)
-    }
-
     // --- snapshots
 
     fn freeze(&self, py: Python<'_>) -> Frozen {
@@ -603,82 +448,5 @@ impl Hub {
     fn take_events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let events = self.lock().take_events();
         events::to_list(py, events)
-    }
-}
-
-/// The pump: owns the sockets of one hub.
-#[pyclass(frozen, module = "nacos_core._core")]
-#[derive(Debug)]
-pub struct Reactor {
-    hub: Py<Hub>,
-    inner: Mutex<reactor::Reactor>,
-    more: std::sync::atomic::AtomicBool,
-}
-
-impl Reactor {
-    fn lock(&self) -> MutexGuard<'_, reactor::Reactor> {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-#[pymethods]
-impl Reactor {
-    #[new]
-    fn new(hub: Py<Hub>) -> PyResult<Self> {
-        let inner = reactor::Reactor::new().map_err(|error| errors::io(&error))?;
-        Ok(Self { hub, inner: Mutex::new(inner), more: false.into() })
-    }
-
-    /// The descriptor is duplicated: the caller keeps its socket, and closes it when it likes.
-    #[pyo3(signature = (fd, *, grpc))]
-    fn listen(&self, fd: i32, grpc: bool) -> PyResult<()> {
-        reactor::duplicate_listener(fd)
-            .and_then(|socket| self.lock().listen(socket, grpc))
-            .map_err(|error| errors::io(&error))
-    }
-
-    fn fileno(&self) -> i32 {
-        self.lock().fd()
-    }
-
-    fn turn<'py>(&self, py: Python<'py>, now_ms: u64, budget_us: u64) -> PyResult<Bound<'py, PyList>> {
-        let hub = self.hub.get();
-        let (more, events) = py
-            .detach(|| {
-                let mut hub = hub.lock();
-                let more = self.lock().turn(&mut hub, now_ms, Duration::from_micros(budget_us))?;
-                Ok((more, hub.take_events()))
-            })
-            .map_err(|error: std::io::Error| errors::io(&error))?;
-        self.more.store(more, std::sync::atomic::Ordering::Relaxed);
-        events::to_list(py, events)
-    }
-
-    fn flush(&self, py: Python<'_>, now_ms: u64) -> PyResult<()> {
-        let hub = self.hub.get();
-        let flushed = py.detach(|| {
-            let mut hub = hub.lock();
-            self.lock().flush(&mut hub, now_ms)
-        });
-        flushed.map_err(|error| errors::io(&error))
-    }
-
-    #[getter]
-    fn more(&self) -> bool {
-        self.more.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    #[getter]
-    fn connection_count(&self) -> usize {
-        self.lock().connection_count()
-    }
-
-    fn stop_listening(&self) {
-        self.lock().stop_listening();
-    }
-
-    fn close(&self, now_ms: u64) {
-        let mut hub = self.hub.get().lock();
-        self.lock().close(&mut hub, now_ms);
     }
 }

@@ -15,6 +15,7 @@ mod hub;
 mod log;
 mod publications;
 mod quotas;
+mod reactor;
 mod search;
 mod simulated_disk;
 
@@ -42,10 +43,12 @@ mod _core {
     #[pymodule_export]
     use super::grpc_client::{ClientClosed, ClientEnded, ClientGoingAway, ClientMessage, GrpcClient};
     #[pymodule_export]
-    use super::hub::{Hub, Reactor, parse_metadata, service_key};
+    use super::hub::{Hub, parse_metadata, service_key};
     #[pymodule_export]
     use super::log::{Appended, Conflict, Log, LogCorrupt, LogError, LogFailed, LogLocked, Synced, unpack};
 
+    #[pymodule_export]
+    use super::reactor::Reactor;
     #[pymodule_export]
     use super::search::{ConfigSearch, ServiceSearch};
     #[pymodule_export]
