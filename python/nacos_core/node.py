@@ -207,52 +207,7 @@ class Node:
         config_service = ConfigService(Validation(settings.config_validation))
         checks = SchemaProcess(surroundings.open_process)
         self._schemas = SchemaGate(settings.config_validation, self._hub, self._raft.propose, self._settle, checks)
-        context = Context(
-            settings=settings if settings.port is None else replace(settings, port=self.http_port),
-            compatibility=compatibility,
-            version=_core.__version__,
-            hub=self._hub,
-            wall_clock=wall_clock,
-            config=config_service,
-            schemas=self._schemas,
-            namespaces=NamespaceService(self._state_machine.namespaces, entropy),
-            propose=self._schemas.propose,
-            confirm=self._raft.read,
-            background=Background(nursery=nursery, writes=self._writes, aside=surroundings.aside, settle=self._settle),
-            cluster=ClusterView(
-                raft=self._raft,
-                boot=self.identity.boot,
-                log=self._log,
-                cluster=self._cluster,
-                distro=self._distro,
-                nursery=nursery,
-                settle=self._settle,
-            ),
-            distro=self._distro,
-            switches=lambda: self._state_machine.switches,
-            quota_defaults=lambda: self._state_machine.quotas.defaults,
-            observing=Observing(
-                hub=self._hub,
-                pushes=self._pushes,
-                cluster=self._cluster,
-                others=self._others,
-                nursery=nursery,
-                settle=self._settle,
-            ),
-            loads=Loads(
-                hub=self._hub,
-                node_id=self.identity.node_id,
-                cluster=self._cluster,
-                others=self._others,
-                is_ready=lambda: self._is_ready,
-                system_load=system_load,
-            ),
-            health=self._health,
-            pushes=self._pushes,
-            gate=self._make_gate() if settings.auth else None,
-            is_ready=lambda: self._is_ready,
-            why_not_ready=self._why_not_ready,
-        )
+        context = self._make_context(compatibility, config_service)
         dispatcher = Dispatcher(context=context, pushes=self._pushes, forwarding=self._make_forwarding())
         self._dispatch = dispatcher.dispatch
         self._dns = self._make_dns(resources)
@@ -599,6 +554,57 @@ class Node:
 
     def _others(self) -> list[str]:
         return [] if self._distro is None else self._distro.live_members()
+
+    def _make_context(self, compatibility: Compatibility, config_service: ConfigService) -> Context:
+        settings, nursery = self.settings, self._nursery
+        return Context(
+            settings=settings if settings.port is None else replace(settings, port=self.http_port),
+            compatibility=compatibility,
+            version=_core.__version__,
+            hub=self._hub,
+            wall_clock=self._wall_clock,
+            config=config_service,
+            schemas=self._schemas,
+            namespaces=NamespaceService(self._state_machine.namespaces, self._entropy),
+            propose=self._schemas.propose,
+            confirm=self._raft.read,
+            background=Background(
+                nursery=nursery, writes=self._writes, aside=self._surroundings.aside, settle=self._settle
+            ),
+            cluster=ClusterView(
+                raft=self._raft,
+                boot=self.identity.boot,
+                log=self._log,
+                cluster=self._cluster,
+                distro=self._distro,
+                nursery=nursery,
+                settle=self._settle,
+            ),
+            distro=self._distro,
+            switches=lambda: self._state_machine.switches,
+            quota_defaults=lambda: self._state_machine.quotas.defaults,
+            observing=Observing(
+                hub=self._hub,
+                pushes=self._pushes,
+                cluster=self._cluster,
+                others=self._others,
+                nursery=nursery,
+                settle=self._settle,
+            ),
+            loads=Loads(
+                hub=self._hub,
+                node_id=self.identity.node_id,
+                cluster=self._cluster,
+                others=self._others,
+                is_ready=lambda: self._is_ready,
+                system_load=system_load,
+            ),
+            health=self._health,
+            pushes=self._pushes,
+            gate=self._make_gate() if settings.auth else None,
+            is_ready=lambda: self._is_ready,
+            why_not_ready=self._why_not_ready,
+        )
 
     def _make_replica(self) -> Replica:
         try:
