@@ -58,7 +58,10 @@ def _member(name: str, recorded: Any, ours: Any, at: str) -> list[str]:
     if same_type and name in FIGURES:
         return []
     if same_type and name in NAME_LISTS:
-        return differences(recorded[:1], ours[:1], at) if isinstance(recorded[0], dict) else []
+        if isinstance(recorded[0], dict):
+            return differences(recorded[:1], ours[:1], at)
+        is_list_of_names = bool(ours) and all(isinstance(each, str) and each for each in ours)
+        return [] if is_list_of_names else [f"{at}: names expected, not {ours!r}"]
     return differences(recorded, ours, at)
 
 

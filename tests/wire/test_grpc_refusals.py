@@ -33,6 +33,11 @@ HANDLED = [
 ]
 
 
+def hosts(connection: GrpcConnection, name: str) -> list[Any]:
+    answer = connection.call("ServiceQueryRequest", phrases.query(name))
+    return list(answer.body["serviceInfo"]["hosts"])
+
+
 def still_answers(connection: GrpcConnection) -> bool:
     return bool(connection.call("HealthCheckRequest", {}).body["success"])
 
@@ -44,11 +49,38 @@ def test_an_unknown_type_is_302(connection: GrpcConnection, kind: str) -> None:
     assert still_answers(connection)
 
 
-@pytest.mark.parametrize("kind", ["ServerLoaderInfoRequest", "ServerReloadRequest", "DistroDataRequest"])
-def test_what_only_nodes_may_ask_is_refused(connection: GrpcConnection, kind: str) -> None:
+OF_NODES = [
+    *("ServerLoaderInfoRequest", "ServerReloadRequest", "MemberReportRequest"),
+    *("DistroDataRequest", "ConfigChangeClusterSyncRequest"),
+]
+
+
+@pytest.mark.parametrize("kind", OF_NODES)
+def test_what_only_nodes_may_ask_is_502(connection: GrpcConnection, kind: str) -> None:
     answer = connection.call(kind, {})
-    assert answer.kind == "ErrorResponse"
-    assert answer.body["errorCode"] in (302, 502)
+    assert (answer.kind, answer.body["resultCode"], answer.body["errorCode"]) == ("ErrorResponse", 500, 502)
+    assert still_answers(connection)
+
+
+def test_a_batch_of_another_type_is_refused(connection: GrpcConnection) -> None:
+    name = phrases.unique("batch")
+    for kind in ("registerInstance", "batchDeregisterInstance", ""):
+        answer = connection.call("BatchInstanceRequest", phrases.batch(name, [phrases.instance(80)]) | {"type": kind})
+        assert (answer.body["success"], answer.body["errorCode"]) == (False, 400), kind
+    assert hosts(connection, name) == []
+
+
+def test_ten_thousand_instances_or_configurations_are_the_most_of_one_request(connection: GrpcConnection) -> None:
+    name = phrases.unique("most")
+    instances = [phrases.instance(number + 1) for number in range(10_001)]
+    contexts = [(f"{name}{number}", "") for number in range(10_001)]
+    for count, is_done in ((10_001, False), (10_000, True)):
+        registered = connection.call("BatchInstanceRequest", phrases.batch(name, instances[:count])).body
+        assert (registered["success"], len(hosts(connection, name))) == (is_done, count if is_done else 0)
+        listened = connection.call("ConfigBatchListenRequest", phrases.listen(*contexts[:count])).body
+        assert listened["success"] is is_done
+        if not is_done:
+            assert registered["errorCode"] == listened["errorCode"] == 400
 
 
 @pytest.mark.parametrize("kind", HANDLED)

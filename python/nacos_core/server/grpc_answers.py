@@ -20,6 +20,11 @@ BAD_PAYLOAD: Final = 502
 OVER_THRESHOLD: Final = 503
 
 ERROR_RESPONSE: Final = "ErrorResponse"
+OF_NODES: Final = frozenset(
+    {"ServerLoaderInfoRequest", "ServerReloadRequest", "MemberReportRequest"}
+    | {"DistroDataRequest", "ConfigChangeClusterSyncRequest"}
+)
+"""What the existing servers ask each other, and refuse from clients (protocol/grpc.md section 3)."""
 RESPONSE_TYPES: Final = {
     "ConfigQueryRequest": "ConfigQueryResponse",
     "ConfigPublishRequest": "ConfigPublishResponse",

@@ -28,6 +28,7 @@ from nacos_core.server.grpc_answers import (
     INVALID_PARAMETER,
     NO_HANDLER,
     NO_RIGHT,
+    OF_NODES,
     OVER_THRESHOLD,
     RESPONSE_TYPES,
     SERVER_ERROR,
@@ -86,6 +87,8 @@ def _route(context: Context, request: "GrpcRequest") -> None:
         )
     elif handler is not None:
         handler(context, request)
+    elif request.type in OF_NODES:
+        fail(context, request, ERROR_RESPONSE, BAD_PAYLOAD, f"{request.type} is for nodes, not for clients")
     else:
         fail(context, request, ERROR_RESPONSE, NO_HANDLER, "RequestHandler Not Found")
 
