@@ -1,6 +1,5 @@
 """Clients inside the process: they publish and read configurations at any node, and listen at all of them."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Final
@@ -9,14 +8,12 @@ import trio
 
 from nacos_core._core import ConfigView, LogError
 from nacos_core.errors import NacosCoreError
-from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
+from nacos_core.simulation.clients import PATIENCE_SECONDS
 from nacos_core.simulation.history import Call, History
 from nacos_core.simulation.invariants import Violation
-from nacos_core.simulation.nodes.calls import Calls
-from nacos_core.simulation.nodes.crowd import Crowd
+from nacos_core.simulation.nodes.crowd import Crowd, Setting
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process, running
-from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 SERVICE: Final = "orders"
 REGISTER_SHARE: Final = 0.05
@@ -29,31 +26,20 @@ def value_of(view: ConfigView | None) -> int:
 
 
 class NodesClients(Crowd):
-    """All clients of a cluster.
+    """All clients of a cluster."""
 
-    Args:
-        processes: gives those that run now, in a defined order.
-    """
-
-    def __init__(
-        self,
-        timeline: TrioTimeline,
-        profile: ClientProfile,
-        calls: Calls,
-        processes: Callable[[], Sequence[Process]],
-    ) -> None:
-        super().__init__(timeline, calls, processes)
-        self.keys = [f"key{number}" for number in range(profile.keys_count)]
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.keys = [f"key{number}" for number in range(self._profile.keys_count)]
         self.heard: dict[tuple[str, int], dict[str, int]] = {}
         """By node and boot: what the listener of each key was told last."""
-        self._profile = profile
 
     async def run(self) -> None:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
             for client in range(self._profile.clients_count):
                 call = partial(self._call, client)
-                nursery.start_soon(self._call_on, f"client {client}", self._profile.pause_seconds, call)
+                nursery.start_soon(self._call_on, f"client {client}", call)
 
     async def listen(self, process: Process, key: str) -> None:
         """Listens at one node until cancelled."""

@@ -3,20 +3,16 @@
 What a read must give is known: where its node stood in the log when it began, and when it ended.
 """
 
-from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
 import trio
 
-from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.invariants import Violation
-from nacos_core.simulation.nodes.calls import Calls
-from nacos_core.simulation.nodes.crowd import Crowd
+from nacos_core.simulation.nodes.crowd import Crowd, Setting
 from nacos_core.simulation.nodes.http import ABSENT, OK, ask
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process
-from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 GRAY_KEY: Final = "gray"
 GROUP: Final = "DEFAULT_GROUP"
@@ -34,22 +30,11 @@ CHANGE_PAUSES: Final = 2.0
 
 
 class GrayClients(Crowd):
-    """One configuration, whose releases change all the time.
+    """One configuration, whose releases change all the time."""
 
-    Args:
-        processes: gives those that run now, in a defined order.
-    """
-
-    def __init__(
-        self,
-        timeline: TrioTimeline,
-        profile: ClientProfile,
-        calls: Calls,
-        ledger: Ledger,
-        processes: Callable[[], Sequence[Process]],
-    ) -> None:
-        super().__init__(timeline, calls, lambda: [each for each in processes() if each.nursery is not None])
-        self._pause_seconds = profile.pause_seconds
+    def __init__(self, setting: Setting, ledger: Ledger) -> None:
+        super().__init__(setting)
+        self._processes = lambda: [each for each in setting.processes() if each.nursery is not None]
         self._ledger = ledger
         self._published: list[int] = []
         """Values of which the operator knows that they were published, to some or to all."""
@@ -57,9 +42,9 @@ class GrayClients(Crowd):
     async def run(self) -> None:
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._call_on, "gray operator", CHANGE_PAUSES * self._pause_seconds, self._change)
+            nursery.start_soon(self._call_on, "gray operator", self._change, CHANGE_PAUSES)
             for reader in range(READERS_COUNT):
-                nursery.start_soon(self._call_on, f"gray reader {reader}", self._pause_seconds, self._read_some)
+                nursery.start_soon(self._call_on, f"gray reader {reader}", self._read_some)
 
     async def _change(self, process: Process, chance: Random) -> None:
         value, kind = self._calls.next_number(), chance.random()

@@ -1,20 +1,16 @@
 """Clients that acquire locks at any node, and release them, too late, or never: the holder has died."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Final
 
 import trio
 
-from nacos_core.simulation.clients import ClientProfile
 from nacos_core.simulation.history import Call, History
 from nacos_core.simulation.invariants import Violation
-from nacos_core.simulation.nodes.calls import Calls
-from nacos_core.simulation.nodes.crowd import Crowd
+from nacos_core.simulation.nodes.crowd import Crowd, Setting
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process
-from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 HOLDERS_SHARE: Final = 0.5
 """For each client of registers so many that want locks."""
@@ -28,21 +24,10 @@ WORK_SECONDS_MAX: Final = 3.0
 
 
 class LockClients(Crowd):
-    """All clients that want locks.
+    """All clients that want locks."""
 
-    Args:
-        processes: gives those that run now, in a defined order.
-    """
-
-    def __init__(
-        self,
-        timeline: TrioTimeline,
-        profile: ClientProfile,
-        calls: Calls,
-        processes: Callable[[], Sequence[Process]],
-    ) -> None:
-        super().__init__(timeline, calls, processes)
-        self._profile = profile
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         self._asked_ms: set[int] = set()
         self._served_count = 0
 
@@ -51,7 +36,7 @@ class LockClients(Crowd):
         async with trio.open_nursery() as nursery:
             for client in range(int(HOLDERS_SHARE * self._profile.clients_count)):
                 hold = partial(self._hold, 100 + client)
-                nursery.start_soon(self._call_on, f"lock client {client}", self._profile.pause_seconds, hold)
+                nursery.start_soon(self._call_on, f"lock client {client}", hold)
 
     async def acquire(self, process: Process, key: str, held_ms: int, client: int = -1) -> Call:
         """One try; ``result`` is the token."""

@@ -1,6 +1,5 @@
 """Clients of a namespace that may have few configurations: they publish and remove them, and its quota changes."""
 
-from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -8,15 +7,13 @@ import trio
 
 from nacos_core._core import LogError
 from nacos_core.errors import CommandRefused, NacosCoreError
-from nacos_core.simulation.clients import PATIENCE_SECONDS, ClientProfile
+from nacos_core.simulation.clients import PATIENCE_SECONDS
 from nacos_core.simulation.invariants import Violation
-from nacos_core.simulation.nodes.calls import Calls
-from nacos_core.simulation.nodes.crowd import Crowd
+from nacos_core.simulation.nodes.crowd import Crowd, Setting
 from nacos_core.simulation.nodes.http import ask
 from nacos_core.simulation.nodes.ledger import Ledger
 from nacos_core.simulation.nodes.machine import Process, running
 from nacos_core.simulation.nodes.meaning import REFUSED
-from nacos_core.simulation.nodes.scheduling import TrioTimeline
 
 LIMITED: Final = "limited"
 """The namespace."""
@@ -24,27 +21,18 @@ LIMITED_KEYS: Final = tuple(f"limited{number}" for number in range(6))
 QUOTAS: Final = ("2", "3", "4")
 CAPACITY_PATH: Final = "/nacos/v3/admin/cs/capacity"
 CLIENTS_COUNT: Final = 2
+CHANGE_PAUSES: Final = 2.0
+"""How long each waits, in pauses of other clients."""
 PUBLISH_SHARE: Final = 0.6
 REMOVE_SHARE: Final = 0.2
 """The rest sets the quota."""
 
 
 class QuotaClients(Crowd):
-    """All clients of that namespace.
+    """All clients of that namespace."""
 
-    Args:
-        processes: gives those that run now, in a defined order.
-    """
-
-    def __init__(
-        self,
-        timeline: TrioTimeline,
-        profile: ClientProfile,
-        calls: Calls,
-        processes: Callable[[], Sequence[Process]],
-    ) -> None:
-        super().__init__(timeline, calls, processes)
-        self._pause_seconds = 2 * profile.pause_seconds
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         self._told: list[tuple[int, bool]] = []
         """Of each publication of known outcome its value, and whether it was done."""
 
@@ -52,7 +40,7 @@ class QuotaClients(Crowd):
         """Runs until ``is_open`` is taken away."""
         async with trio.open_nursery() as nursery:
             for client in range(CLIENTS_COUNT):
-                nursery.start_soon(self._call_on, f"quota client {client}", self._pause_seconds, self._call)
+                nursery.start_soon(self._call_on, f"quota client {client}", self._call, CHANGE_PAUSES)
 
     def check(self, ledger: Ledger, process: Process) -> None:
         """Raises Violation: a client was told something else than came of it, or the node holds something else."""

@@ -17,6 +17,7 @@ from nacos_core.simulation.links import describe
 from nacos_core.simulation.nodes.calls import Calls
 from nacos_core.simulation.nodes.clients import NodesClients
 from nacos_core.simulation.nodes.cluster import NodesCluster
+from nacos_core.simulation.nodes.crowd import Setting
 from nacos_core.simulation.nodes.faults import NodesFaults
 from nacos_core.simulation.nodes.grays import GrayClients
 from nacos_core.simulation.nodes.healing import HEALED_KEY, NodesHealing
@@ -99,10 +100,11 @@ class NodesSimulation(trio.abc.Instrument):
                     greet=greet,
                 )
                 calls = Calls(timeline)
-                clients = NodesClients(timeline, self.profile.clients, calls, cluster.processes)
-                grays = GrayClients(timeline, self.profile.clients, calls, self.ledger, cluster.processes)
-                quotas = QuotaClients(timeline, self.profile.clients, calls, cluster.processes)
-                lockers = LockClients(timeline, self.profile.clients, calls, cluster.processes)
+                setting = Setting(timeline, self.profile.clients, calls, cluster.processes)
+                clients = NodesClients(setting)
+                grays = GrayClients(setting, self.ledger)
+                quotas = QuotaClients(setting)
+                lockers = LockClients(setting)
                 faults = NodesFaults(cluster, self.profile.faults)
                 report.history, report.faults = calls.history, faults.counts
                 nursery.start_soon(clients.run)
