@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,9 @@ from nacos_core.peers.wire import Callbacks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    import pytest
 
 SECRET = b"the secret of all the tests"
 MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
@@ -160,3 +164,17 @@ async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     with trio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - conditions here are about anything, not about one event
             await trio.sleep(0.001)
+
+
+async def start(stack: AsyncExitStack, *talkers: Talker) -> None:
+    for talker in talkers:
+        await stack.enter_async_context(talker.running())
+
+
+async def connected(one: Talker, other: Talker) -> None:
+    one.dials(other)
+    await until(lambda: one.peers.is_connected(other.node_id))
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

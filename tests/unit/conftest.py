@@ -1,4 +1,4 @@
-"""What the tests of the client start with."""
+"""What tests of clients and of connections between nodes start with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.node_thread import NodeThread
+from support.peers import MemoryNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,3 +23,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 def node(tmp_path: Path) -> Iterator[NodeThread]:
     with NodeThread(tmp_path / "node") as started:
         yield started
+
+
+@pytest.fixture
+def network() -> MemoryNetwork:
+    return MemoryNetwork()
