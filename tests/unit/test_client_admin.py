@@ -15,7 +15,7 @@ import pytest
 from nacos_core.client import NotFound, ServerRefused, open_client
 from nacos_core.client.admin import Admin
 from nacos_core.client.servers import parse_servers
-from unit.test_client import backend, node, run  # noqa: F401 - fixtures
+from support.client_runs import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def of_2x(node: NodeThread) -> Iterator[str]:  # noqa: F811
+def of_2x(node: NodeThread) -> Iterator[str]:
     """The URL of what answers like a node of 2.x: there is no v3, and the default namespace has no name."""
 
     class Old(BaseHTTPRequestHandler):
@@ -66,8 +66,8 @@ def of_2x(node: NodeThread) -> Iterator[str]:  # noqa: F811
 @pytest.mark.parametrize("namespace", ["public", "dev"])
 @pytest.mark.parametrize("is_old", [False, True], ids=["3.x", "2.x"])
 def test_configurations_are_administered(
-    backend: str,  # noqa: F811
-    node: NodeThread,  # noqa: F811
+    backend: str,
+    node: NodeThread,
     is_old: bool,
     namespace: str,
 ) -> None:

@@ -11,8 +11,8 @@ from nacos_core import limits
 from nacos_core.client import ServerRefused, ServiceName, open_client
 from nacos_core.client.services import ServiceWatches, check_pattern, is_like
 from nacos_core.errors import SettingsError
+from support.client_runs import run, the_next, until
 from support.node_thread import NodeThread
-from unit.test_client import backend, node, run, the_next, until  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def names(found: Names) -> list[str]:
     return sorted(each.name for each in found)
 
 
-def test_services_that_come_and_go_are_heard_of(backend: str, node: NodeThread) -> None:  # noqa: F811
+def test_services_that_come_and_go_are_heard_of(backend: str, node: NodeThread) -> None:
     async def work() -> None:
         async with open_client(node.url) as client, open_client(node.url) as other:
             for number in range(25):  # more than one batch of a push
@@ -61,7 +61,7 @@ def test_what_happened_while_no_server_answered_is_seen_when_one_does(tmp_path: 
         run("trio", work, started)
 
 
-def test_more_than_a_server_tells_is_asked_for(monkeypatch: pytest.MonkeyPatch, node: NodeThread) -> None:  # noqa: F811
+def test_more_than_a_server_tells_is_asked_for(monkeypatch: pytest.MonkeyPatch, node: NodeThread) -> None:
     monkeypatch.setattr(limits, "CLIENT_SERVICES_SECONDS", 0.1)
 
     async def work() -> None:
@@ -102,7 +102,7 @@ class WithoutWatches:
 
 
 def test_a_server_that_cannot_watch_is_asked_again_and_again(
-    backend: str,  # noqa: F811
+    backend: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "CLIENT_SERVICES_SECONDS", 0.05)

@@ -18,8 +18,8 @@ from nacos_core.client.login import Login
 from nacos_core.client.servers import parse_servers
 from nacos_core.client.tls import tls_for
 from nacos_core.errors import SettingsError
+from support.client_runs import run
 from support.node_thread import NodeThread
-from unit.test_client import backend, node, run  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ PASSWORD = "correct horse battery staple"
 
 
 @asynccontextmanager
-async def tls_before(node: NodeThread) -> AsyncIterator[tuple[str, int]]:  # noqa: F811
+async def tls_before(node: NodeThread) -> AsyncIterator[tuple[str, int]]:
     """The URL of something that speaks TLS and hands everything on to a node; and where its gRPC port is from there."""
     async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
         ports = []
@@ -62,7 +62,7 @@ async def hand_on(target: int, protocols: list[str], near: Any) -> None:
         await copy(near, far)
 
 
-def test_everything_goes_over_tls(backend: str, tmp_path: Path) -> None:  # noqa: F811
+def test_everything_goes_over_tls(backend: str, tmp_path: Path) -> None:
     async def work(guarded: NodeThread) -> None:
         async with tls_before(guarded) as (url, offset):
             user = {"username": "nacos", "password": PASSWORD}
@@ -81,7 +81,7 @@ def test_everything_goes_over_tls(backend: str, tmp_path: Path) -> None:  # noqa
         run(backend, work, guarded)
 
 
-def test_a_certificate_that_is_not_trusted_is_said_to_be_none(backend: str, node: NodeThread) -> None:  # noqa: F811
+def test_a_certificate_that_is_not_trusted_is_said_to_be_none(backend: str, node: NodeThread) -> None:
     async def work() -> None:
         async with tls_before(node) as (url, offset), open_client(url, grpc_port_offset=offset) as client:
             with pytest.raises(Unreachable, match="certificate verify failed"):
@@ -90,7 +90,7 @@ def test_a_certificate_that_is_not_trusted_is_said_to_be_none(backend: str, node
     run(backend, work)
 
 
-def test_a_server_without_tls_is_told_from_one_with_it(backend: str, node: NodeThread) -> None:  # noqa: F811
+def test_a_server_without_tls_is_told_from_one_with_it(backend: str, node: NodeThread) -> None:
     async def work() -> None:
         async with open_client(node.url.replace("http:", "https:"), ca_file=CERTIFICATE) as client:
             with pytest.raises(Unreachable, match="TLS"):
