@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
+import msgspec
 import pytest
 
 import nacos_core
@@ -203,6 +204,22 @@ def test_a_subscriber_hears_of_every_list(backend: str, node: NodeThread) -> Non
             assert addresses(await the_next(states)) == ["10.0.0.1:80"]
             await other.naming.deregister("s", "10.0.0.1", 80)
             assert (await the_next(states)).hosts == ()
+
+    run(backend, work)
+
+
+def test_a_list_that_was_overtaken_by_a_newer_one_is_not_told(backend: str, node: NodeThread) -> None:
+    async def work() -> None:
+        async with open_client(node.url) as client, client.naming.subscribe("s") as states:
+            first = await the_next(states)
+            for port, later_ms, known in ((1, 2, 1), (2, 1, 1), (3, 3, 3)):
+                hosts, last_ref_time = (Instance(ip="10.0.0.1", port=port),), first.last_ref_time + later_ms
+                pushed = msgspec.structs.replace(first, hosts=hosts, last_ref_time=last_ref_time)
+                client.naming.pushed(msgspec.json.encode({"serviceInfo": pushed}))
+                one = await client.naming.select_one("s")
+                assert one is not None
+                assert one.port == known
+            assert addresses(await the_next(states)) == ["10.0.0.1:3"]
 
     run(backend, work)
 
