@@ -13,6 +13,7 @@ import pytest
 
 from nacos_core.server.grpc_answers import RESPONSE_TYPES
 from nacos_core.server.http_api import ALL_ROUTES, ROUTES
+from nacos_core.server.parameters import PARAMETERS
 from support.node_process import NodeProcess
 from wire.client import GrpcConnection, ask_http, call_http
 
@@ -112,13 +113,31 @@ def test_every_route_refuses_without_identity_however_it_is_spelt(guarded: NodeP
     assert answered == []
 
 
-def test_every_route_is_there_for_who_has_logged_in(guarded: NodeProcess) -> None:
+@pytest.fixture(scope="module")
+def token(guarded: NodeProcess) -> str:
     form = {"username": "nacos", "password": PASSWORD}
-    token = call_http(guarded.port, "POST", min(LOGINS)[1], form=form).json["accessToken"]
+    given: str = call_http(guarded.port, "POST", min(LOGINS)[1], form=form).json["accessToken"]
+    return given
+
+
+def test_every_route_is_there_for_who_has_logged_in(guarded: NodeProcess, token: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=10)
     for method, path in GUARDED:
         answer = ask_http(connection, method, path, headers={"accessToken": token})
         assert answer.status not in (401, 403, 405), (method, path, answer)
+    connection.close()
+
+
+def test_no_answer_can_be_taken_for_a_page(guarded: NodeProcess, token: str) -> None:
+    page = "<script>alert(1)</script>"
+    everything = dict.fromkeys([*PARAMETERS, "Listening-Configs"], page)
+    named = everything | {"pageNo": "1", "pageSize": "1", "dataId": "a", "group": "b", "groupName": "b", "type": "html"}
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=10)
+    for method, path in GUARDED:
+        for query in (everything, named):
+            answer = ask_http(connection, method, path, query, headers={"accessToken": token})
+            assert answer.headers["x-content-type-options"] == "nosniff", (method, path)
+            assert "html" not in answer.headers.get("content-type", ""), (method, path)
     connection.close()
 
 
