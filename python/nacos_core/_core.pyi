@@ -501,6 +501,9 @@ class Hub:
     def clients(self) -> list[tuple[int, str]]:
         """(connection, connection id) of each gRPC connection that was set up."""
 
+    def drop_stalled_connections(self, now_ms: int) -> int:
+        """Lets go of connections whose peers have taken nothing of what waits for them for half a minute; how many."""
+
     def close_quiet_connections(self, now_ms: int, quiet_ms: int) -> int:
         """Closes all others that have done nothing for that long and wait for no answer; gives how many."""
 

@@ -11,6 +11,11 @@ import pytest
 import trio
 
 import nacos_core
+from nacos_core import limits
+from nacos_core.clock import system_wall_clock
+from nacos_core.node import run_node
+from nacos_core.settings import Settings
+from nacos_core.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -108,3 +113,27 @@ async def test_what_was_sent_behind_a_write_is_read_though_the_system_says_nothi
                 await stream.send_eof()
                 answers = b"".join([part async for part in stream])
             assert answers.count(b"HTTP/1.1 200") == 2, answers
+
+
+async def test_who_does_not_read_is_let_go_and_who_reads_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EXPIRY_INTERVAL_SECONDS", 0.1)
+    began_ms = system_wall_clock()
+    hurried = Surroundings(wall_clock=lambda: began_ms + 30 * (system_wall_clock() - began_ms))
+    with trio.fail_after(4 * WITHIN_SECONDS):
+        async with run_node(Settings(port=0, data=None), surroundings=hurried) as node:
+            assert node.http_port is not None
+            assert node._reactor is not None
+            await node.config.publish("b", "x" * limits.CONTENT_CHARACTERS_MAX, group="G")
+            streams = [await trio.open_tcp_stream("127.0.0.1", node.http_port) for _ in range(2)]
+            for stream in streams:
+                await stream.send_all(GET)
+            slow = streams[1]
+            for _ in range(15):
+                assert await slow.receive_some(512 * 1024)
+                await trio.sleep(0.1)
+            await until(lambda: node._reactor is not None and node._reactor.connection_count == 1)
+            received = 0
+            while received < 1024 * 1024:
+                received += len(await slow.receive_some(64 * 1024))
+            for stream in streams:
+                await stream.aclose()

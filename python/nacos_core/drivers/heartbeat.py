@@ -38,6 +38,7 @@ async def run_heartbeats(
                 settle()
             await trio.lowlevel.checkpoint()
         hub.close_quiet_connections(wall_clock(), limits.QUIET_CONNECTION_MS)
+        hub.drop_stalled_connections(wall_clock())
         if trio.current_time() >= clean_at:
             clean_at = trio.current_time() + clean_seconds
             hub.clean_empty_services(wall_clock(), empty_service_ms)

@@ -19,6 +19,8 @@ pub const GRPC_STREAMS_COUNT_MAX: u32 = 1024;
 pub const OUTPUT_HIGH_WATER_BYTES: usize = 1024 * 1024;
 /// Output waiting on one connection above which a slow reader is disconnected.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Milliseconds after which a connection whose peer has taken nothing of its output is dropped with it.
+pub const STALLED_CONNECTION_MS: u64 = 30_000;
 /// Most client connections of one node.
 pub const CONNECTIONS_COUNT_MAX: usize = 100_000;
 /// Bytes of a following request that an HTTP/1.1 connection buffers beyond one request of the largest size.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use nacos_core::configs::Asker;
+use nacos_core::limits;
 use nacos_core::registry::{Publisher, View};
 use nacos_core::serve::{self, DecodedSnapshot, HubSettings, ListenKey, Owner, ServiceName};
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -184,6 +185,10 @@ impl Hub {
 
     fn clients(&self) -> Vec<(u64, String)> {
         self.lock().clients().map(|client| (client.connection, client.connection_id.to_string())).collect()
+    }
+
+    fn drop_stalled_connections(&self, now_ms: u64) -> usize {
+        self.lock().drop_stalled_connections(now_ms, limits::STALLED_CONNECTION_MS)
     }
 
     fn close_quiet_connections(&self, now_ms: u64, quiet_ms: u64) -> usize {

@@ -267,6 +267,7 @@ impl Reactor {
                 }
                 Ok(written) => {
                     output.drain(..written);
+                    hub.some_output_taken(id, now_ms);
                 }
                 Err(_) => return self.remove(hub, id, now_ms),
             }

@@ -70,6 +70,8 @@ pub(super) struct Connection {
     pub id: ConnectionId,
     pub owner: Owner,
     pub last_active_ms: u64,
+    /// Since when output has been waiting and none of it was taken.
+    pub output_since_ms: u64,
     /// The driver has been told that there is output.
     pub is_dirty: bool,
     pub is_closing: bool,
@@ -134,6 +136,7 @@ impl Connection {
             id,
             owner,
             last_active_ms: now_ms,
+            output_since_ms: now_ms,
             is_dirty: false,
             is_closing: false,
             counted_bytes: 0,

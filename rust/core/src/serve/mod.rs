@@ -273,6 +273,13 @@ impl Hub {
         self.with(id, Connection::output_taken);
     }
 
+    /// A part of the output was taken: its peer still reads.
+    pub fn some_output_taken(&mut self, id: ConnectionId, now_ms: u64) {
+        if let Some(slot) = self.slot(id) {
+            self.connections[slot].output_since_ms = now_ms;
+        }
+    }
+
     /// Reading more from it must wait until its output has been written. What waits for HTTP/2 flow control does not
     /// count: only reading brings the peer's window updates. `is_stuck` bounds it.
     pub fn is_congested(&mut self, id: ConnectionId) -> bool {
@@ -353,6 +360,26 @@ impl Hub {
             self.connections.iter().filter(|(_, c)| is_quiet(c)).map(|(_, c)| c.id).collect();
         quiet.iter().for_each(|id| self.close(*id));
         quiet.len()
+    }
+
+    /// Lets go of connections whose output has been waiting for that long and whose peers took none of it, and of that
+    /// output: also of those that are to be closed behind it. Gives how many.
+    pub fn drop_stalled_connections(&mut self, now_ms: u64, stall_ms: u64) -> usize {
+        let mut stalled = Vec::new();
+        for (_, connection) in &mut self.connections {
+            let since_ms = connection.output_since_ms;
+            if !connection.output().is_empty() && now_ms.saturating_sub(since_ms) >= stall_ms {
+                stalled.push(connection.id);
+            }
+        }
+        for id in &stalled {
+            self.with(*id, |connection, _| {
+                connection.output().clear();
+                connection.is_closing = true;
+                connection.is_dirty = false;
+            });
+        }
+        stalled.len()
     }
 
     // --- who may ----------------------------------------------------------------------------------------------------
@@ -487,6 +514,9 @@ impl Hub {
     fn with<T>(&mut self, id: ConnectionId, action: impl FnOnce(&mut Connection, &mut State) -> T) -> Option<T> {
         let slot = self.slot(id)?;
         let connection = &mut self.connections[slot];
+        if connection.output().is_empty() {
+            connection.output_since_ms = self.state.now_ms;
+        }
         let result = action(connection, &mut self.state);
         let input_bytes = connection.input_bytes();
         self.input_bytes = self.input_bytes + input_bytes - connection.counted_bytes;

@@ -1,4 +1,5 @@
-//! What clients have sent that is not answered yet, over all connections: it is read before it is known who asks.
+//! What clients have sent that is not answered yet, over all connections: it is read before it is known who asks. And what
+//! they do not take of their answers.
 
 use super::tests::{hub, open, status, text};
 use super::*;
@@ -100,4 +101,34 @@ fn halves_of_grpc_messages_count_too() {
     hub.closed(first, 2_000);
     hub.closed(second, 2_000);
     assert_eq!(hub.input_bytes, 0);
+}
+
+#[test]
+fn who_takes_nothing_of_an_answer_is_let_go_with_it() {
+    let mut hub = hub(false);
+    let ask = |hub: &mut Hub, now_ms| {
+        let id = open(hub);
+        hub.feed(id, b"GET /nacos/v1/ns/instance/list?serviceName=a HTTP/1.1\r\nHost: h\r\n\r\n", now_ms);
+        assert!(!hub.output(id).expect("open").is_empty());
+        id
+    };
+    let (stalled, closing, slow, late) =
+        (ask(&mut hub, 1_000), ask(&mut hub, 1_000), ask(&mut hub, 1_000), ask(&mut hub, 5_000));
+    let idle = open(&mut hub);
+    hub.close(closing);
+    hub.output(slow).expect("open").drain(..10);
+    hub.some_output_taken(slow, 5_000);
+    hub.take_dirty_streams();
+    assert_eq!(hub.drop_stalled_connections(10_999, 10_000), 0);
+    assert_eq!(hub.drop_stalled_connections(11_000, 10_000), 2);
+    for id in [stalled, closing] {
+        assert!(hub.wants_close(id) && hub.output(id).expect("open").is_empty());
+    }
+    assert!([slow, late, idle].iter().all(|id| !hub.wants_close(*id)));
+    assert_eq!(hub.take_dirty_streams(), [stalled, closing], "its driver closes it");
+    text(&mut hub, late);
+    hub.output_taken(late);
+    hub.feed(late, b"GET /nacos/v1/ns/instance/list?serviceName=a HTTP/1.1\r\nHost: h\r\n\r\n", 20_000);
+    assert_eq!(hub.drop_stalled_connections(20_000, 10_000), 1, "the slow one, which has stopped");
+    assert!(!hub.wants_close(late), "one that is asked again begins anew");
 }
