@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gc
+import weakref
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
 
 from nacos_core import _core, limits
+from nacos_core.config import copies
 from nacos_core.drivers.background import Background
+from nacos_core.errors import AlreadyExists
+from nacos_core.server import config_copy_http
+from nacos_core.server.versions import V3, answer_later
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
+
+    from nacos_core._core import HttpRequest
+    from nacos_core.commands import Command
+    from nacos_core.in_process import Writes
+    from nacos_core.server.context import Context
 
 COUNT = 100_000
 
@@ -56,10 +68,10 @@ def test_names_are_read_in_pieces(hub: _core.Hub) -> None:
 class World:
     """Long requests, with a count of what they were given."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, writes: object = None) -> None:
         self.background = Background(
             nursery=nursery,
-            writes=None,  # type: ignore[arg-type]
+            writes=cast("Writes", writes),
             aside=trio.to_thread.run_sync,
             settle=self._settle,
         )
@@ -91,6 +103,82 @@ async def test_however_many_search_the_others_get_their_turn_when_it_is_time(
     most_in_a_turn = max(done.count(turn) for turn in set(done))
     assert len(done) >= 40
     assert most_in_a_turn == expected_count
+
+
+async def test_one_archive_is_in_memory_however_many_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+
+    async def import_slowly(*_: object) -> copies.Copied:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await trio.sleep(0.02)
+        running -= 1
+        return copies.Copied(0, 0)
+
+    monkeypatch.setattr(config_copy_http, "_import", import_slowly)
+    part = 'Content-Disposition: form-data; name="{}"\r\n\r\n{}\r\n--B'
+    body = "\r\n".join(["--B", *(part.format(name, "SKIP") for name in ("file", "policy", "accessToken"))]).encode()
+    replied: list[int] = []
+    requests = [
+        SimpleNamespace(
+            headers={"content-type": "multipart/form-data; boundary=B"},
+            body=body,
+            parameters={},
+            connection=number,
+            call=1,
+        )
+        for number in range(5)
+    ]
+    async with trio.open_nursery() as nursery:
+        hub = SimpleNamespace(reply_http=lambda connection, *_: replied.append(connection))
+        context = cast("Context", SimpleNamespace(background=World(nursery).background, hub=hub))
+        for request in requests:
+            config_copy_http.import_archive(V3, context, cast("HttpRequest", request))
+    assert (sorted(replied), most) == ([0, 1, 2, 3, 4], 1)
+    assert requests[0].parameters == {"policy": "SKIP"}, "other parts are no parameters"
+
+
+class Large:
+    """What must not stay in memory."""
+
+
+class Refusing:
+    """Writes that are all refused."""
+
+    async def apply(self, _: object) -> None:
+        refused = AlreadyExists()
+        raise refused
+
+
+async def test_what_is_refused_stays_in_memory_no_longer_than_its_reason() -> None:
+    gc.disable()
+    try:
+        async with trio.open_nursery() as nursery:
+            background = World(nursery, Refusing()).background
+            commands = [Large() for _ in range(3)]
+            gone = [weakref.ref(each) for each in commands]
+            reasons = await background.apply_all(cast("list[Command]", commands), 2)
+            assert [type(reason) for reason in reasons] == [AlreadyExists] * 3
+            del commands
+            assert [each() for each in gone] == [None] * 3
+
+            async def work() -> None:
+                large = Large()
+                gone.append(weakref.ref(large))
+                refused = AlreadyExists()
+                raise refused
+
+            replied: list[int] = []
+            hub = SimpleNamespace(reply_http=lambda connection, *_: replied.append(connection))
+            context = cast("Context", SimpleNamespace(background=background, hub=hub))
+            answer_later(V3, context, cast("HttpRequest", SimpleNamespace(connection=7, call=1)), work)
+            while not replied:
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            assert gone[-1]() is None
+    finally:
+        gc.enable()
 
 
 async def test_there_is_an_end_to_what_is_begun_at_once() -> None:

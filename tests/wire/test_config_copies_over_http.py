@@ -154,8 +154,9 @@ def test_clones_that_cannot_be_made(node: NodeProcess, path: str) -> None:
     ):
         answer = target.clone(path, given)
         assert (answer.status, answer.json["code"], answer.json["data"]) == (200, code, {"succCount": 0})
-    for body in (b"{", b"{}", b'[{"cfgId": "x"}]', b"[1]", [chosen(path, {"id": -1})]):
-        assert target.clone(path, body).status == 400, body
+    deep = b'[{"x": %s 1 %s}]' % (b'{"a":' * 50_000, b"}" * 50_000)
+    for body in (b"{", b"{}", b'[{"cfgId": "x"}]', b"[1]", [chosen(path, {"id": -1})], deep):
+        assert target.clone(path, body).status == 400, body[:100]
     answer = target.clone(path, clones, policy="PERHAPS")
     assert answer.status == 400
     assert "PERHAPS" in answer.text

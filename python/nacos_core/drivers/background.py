@@ -32,6 +32,8 @@ class Background:
         self.settle = settle
         self._count = 0
         self._piece = trio.Lock()
+        self.archive = trio.Lock()
+        """Held while a whole archive is in memory: unpacked it may be a thousand times as large as what was sent."""
 
     def start(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Has it done, or says that there is too much to do already. It must not raise."""
@@ -91,7 +93,8 @@ class Background:
                 try:
                     results[number] = await self._writes.apply(command)
                 except NacosCoreError as error:
-                    results[number] = error
+                    # Its traceback would hold this frame, and so itself and all commands.
+                    results[number] = error.with_traceback(None)
                     if until_failure:
                         return
 

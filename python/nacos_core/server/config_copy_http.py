@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _ZIP: Final[pages.Headers] = (*pages.JSON[:-1], ("Content-Type", "application/octet-stream"))
 
 _TO: Final = ("policy", "targetNamespaceId", NAMESPACE, SOURCE_USER, "src_user")
+_FORM: Final = {"policy", "targetNamespaceId", "namespace", "namespaceId", "tenant", "srcUser", "src_user"}
+"""What may be a part of an upload beside its file."""
 
 
 class _NotDone(Exception):
@@ -88,7 +90,7 @@ def _chosen(body: bytes) -> dict[int, _Chosen]:
     try:
         listed = [each for each in _read_chosen(body) if each is not None] if body else []
         chosen = {int(each.config_id or each.cfg_id or ""): each for each in listed}
-    except ValueError as error:  # msgspec's are among them
+    except (ValueError, RecursionError) as error:  # msgspec's are among them
         raise Refused(400, pages.VALIDATION, f"the body must be a list of configurations: {error}") from None
     if not chosen:
         raise _NotDone(pages.NOTHING_CHOSEN)
@@ -172,12 +174,13 @@ def import_archive(version: Version, context: Context, request: "HttpRequest") -
             kind = request.headers.get("content-type", "")
             uploaded = await context.background.aside(parts_of, kind, request.body)
             packed = uploaded.pop("file", None)
-            for name, value in uploaded.items():  # the parts beside the file are a form, as the console sends them
-                request.parameters.setdefault(name, value.decode(errors="replace"))
+            for name in _FORM & uploaded.keys():  # the parts beside the file are a form, as the console sends them
+                request.parameters.setdefault(name, uploaded[name].decode(errors="replace"))
             policy, namespace = _policy(request), _target(version, context, request)
             if not packed:
                 raise _NotDone(pages.DATA_EMPTY, "there is no part of the name 'file' in a multipart/form-data body")
-            copied = await _import(version, context, request, packed, namespace, policy)
+            async with context.background.archive:
+                copied = await _import(version, context, request, packed, namespace, policy)
         except _NotDone as error:
             _refuse(version, context, request, error)
         except ArchiveRefused as error:

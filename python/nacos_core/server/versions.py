@@ -200,7 +200,8 @@ def answer_later(
         try:
             await work()
         except (Refused, NacosCoreError) as error:
-            refuse(version, context, request, error)
+            # Who raised it may know it by a name: then its traceback holds all that was worked on, and itself.
+            refuse(version, context, request, error.with_traceback(None))
         except Exception:
             _logger.exception("%s %s failed", request.method, request.path)
             text = "Internal error, see the log of the server."
